@@ -1,0 +1,172 @@
+import type { Hash64 } from "../session/fingerprint.ts";
+
+/**
+ * What peers say to each other. One datagram carries several frames. The numbers are the protocol:
+ * ONLY APPEND, never renumber or reuse; an unknown number makes a datagram invalid, so a new frame
+ * needs a new protocol version. PROTOCOL.md has the octets.
+ */
+export const Tag = {
+  heartbeat: 1,
+  leave: 2,
+  ping: 3,
+  ack: 4,
+  delta: 5,
+  fragment: 6,
+  nak: 7,
+  nakMiss: 8,
+  digest: 9,
+  want: 10,
+  offer: 11,
+  chunk: 12,
+  credit: 13,
+} as const;
+
+export const protocolVersion = 1;
+
+/** 12 octets: start time in ms (48 bits) and 48 random bits, as 24 hex digits; unique per start. */
+export type BootId = string;
+
+export type Phase = "joining" | "ready" | "leaving";
+
+/** "I am here, this is what I sent and what I hold." Every second, more often after data. */
+export interface Heartbeat {
+  readonly tag: typeof Tag.heartbeat;
+  readonly name: string;
+  readonly phase: Phase;
+  /** Asks every receiver for a heartbeat of its own, by unicast. */
+  readonly hello: boolean;
+  /** At its memory limit: it evicts, so its digest no longer says what it has seen. */
+  readonly full: boolean;
+  /** Highest sequence number of the delta stream sent so far; 0: none. */
+  readonly sequence: number;
+  readonly digest: Hash64;
+  /** Records in the digest, tombstones included. */
+  readonly count: number;
+}
+
+export interface Leave {
+  readonly tag: typeof Tag.leave;
+}
+
+export interface Ping {
+  readonly tag: typeof Tag.ping;
+  readonly nonce: number;
+}
+
+export interface Ack {
+  readonly tag: typeof Tag.ack;
+  readonly nonce: number;
+}
+
+/** Deltas of one or more sessions: one unit of the sender's numbered stream. */
+export interface DeltaFrame {
+  readonly tag: typeof Tag.delta;
+  readonly sequence: number;
+  /** Encoded by the delta codec. On receipt a view into the datagram: copy to keep. */
+  readonly block: Uint8Array;
+}
+
+/**
+ * A piece of a block too large for one datagram. Pieces have consecutive sequence numbers, so each
+ * is repairable on its own and `sequence - index` names the block.
+ */
+export interface Fragment {
+  readonly tag: typeof Tag.fragment;
+  readonly sequence: number;
+  readonly index: number;
+  readonly count: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface SequenceRange {
+  readonly first: number;
+  readonly count: number;
+}
+
+/** By unicast to the sender of the stream: these are missing here. */
+export interface Nak {
+  readonly tag: typeof Tag.nak;
+  /** Whose stream; a restarted sender must not answer for its former self. */
+  readonly boot: BootId;
+  readonly ranges: readonly SequenceRange[];
+}
+
+/** The answer to a NAK for what the ring no longer holds: nothing below `oldest` will come. */
+export interface NakMiss {
+  readonly tag: typeof Tag.nakMiss;
+  readonly oldest: number;
+}
+
+/** A node of the digest trie, named by the first `level` hex digits of the hashed session id. */
+export interface TrieRange {
+  readonly level: number;
+  readonly prefix: number;
+}
+
+export interface DigestNode {
+  readonly prefix: number;
+  /** 16 children, each as high and low 32 bits. */
+  readonly children: readonly number[];
+}
+
+/** "Here are my hashes below these nodes." The receiver goes on where its own differ. */
+export interface Digest {
+  readonly tag: typeof Tag.digest;
+  readonly level: number;
+  readonly nodes: readonly DigestNode[];
+}
+
+/** Asks for all records in these ranges, as a transfer that the asker names and paces. */
+export interface Want {
+  readonly tag: typeof Tag.want;
+  readonly transfer: number;
+  readonly ranges: readonly TrieRange[];
+}
+
+/** "I have records in these ranges that you lack or hold differently": pull them. */
+export interface Offer {
+  readonly tag: typeof Tag.offer;
+  readonly ranges: readonly TrieRange[];
+}
+
+/** A piece of a transfer: a stream of octets, cut at will, that holds length-prefixed blocks. */
+export interface Chunk {
+  readonly tag: typeof Tag.chunk;
+  readonly transfer: number;
+  readonly index: number;
+  readonly last: boolean;
+  readonly bytes: Uint8Array;
+}
+
+/** The receiver's progress: all below `next` has arrived, `missing` above it has not. */
+export interface Credit {
+  readonly tag: typeof Tag.credit;
+  readonly transfer: number;
+  readonly next: number;
+  /** The donor may send chunks below `next + window`; 0 ends the transfer. */
+  readonly window: number;
+  readonly missing: readonly number[];
+}
+
+export type Frame =
+  | Heartbeat
+  | Leave
+  | Ping
+  | Ack
+  | DeltaFrame
+  | Fragment
+  | Nak
+  | NakMiss
+  | Digest
+  | Want
+  | Offer
+  | Chunk
+  | Credit;
+
+/** A datagram whose header and frames were found valid. */
+export interface Datagram {
+  readonly boot: BootId;
+  /** The sender's hybrid clock when it sent this. */
+  readonly clock: number;
+  readonly frames: readonly Frame[];
+}

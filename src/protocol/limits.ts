@@ -1,0 +1,131 @@
+import { assert } from "../base/assert.ts";
+
+/**
+ * Every limit of the product, in one place. Units are the last word of a name. What an operator may
+ * change is in the configuration instead, and says there which of these bounds it.
+ */
+export const limits = {
+  // Datagrams. 1372 + 8 (UDP) + 40 (IPv6) = 1420 octets pass WireGuard, VXLAN and every cloud
+  // network unfragmented; with IP fragmentation one lost piece would lose the whole.
+  datagramBytesMax: 1372,
+  headerBytes: 28,
+  preambleBytes: 8,
+  /** Room for the AEAD tag, kept free in unsealed datagrams too: sizes do not depend on a key. */
+  sealBytes: 16,
+  frameHeaderBytes: 3,
+  framesPerDatagramMax: 64,
+
+  // Sessions.
+  sessionIdBytesMax: 255,
+  attributeNameBytesMax: 255,
+  attributesPerSessionMax: 256,
+  /** Removal markers beyond this make the next write rewrite the session without them. */
+  removalsPerSessionMax: 64,
+  /** The encoded session, all attributes together. */
+  sessionBytesMax: 1_048_576,
+  /** How far a peer's clock may run ahead before its writes are refused. */
+  clockDriftMsMax: 500,
+  /** An update whose create never came is forgotten after this. */
+  unbornRetentionMs: 60_000,
+  /** Expired records leave the digest on this common schedule, so that peers do it together. */
+  expirySlotMs: 2_000,
+  /** Touches are replicated when the deadline moved by more than max(this, idle/20)... */
+  touchWindowMsMin: 5_000,
+  touchWindowIdleDivisor: 20,
+  /** ...but never by more than a quarter of the idle time itself. */
+  touchWindowIdleShare: 4,
+
+  // Stream: what a sender keeps for repair and what a receiver asks for.
+  repairRingBytesMax: 33_554_432,
+  repairRingDatagramsMax: 32_768,
+  gapAheadMax: 32_768,
+  nakRangesMax: 100,
+  nakSequencesMax: 512,
+  nakTriesMax: 7,
+  nakDelayMs: 5,
+  nakJitterMs: 2,
+  nakRetryMs: 20,
+  nakRetryMsMax: 320,
+  repairLingerMs: 10,
+  repairSharedMs: 50,
+  fragmentsPerMessageMax: 1_024,
+  reassemblyBytesMax: 16_777_216,
+  reassemblyMessagesMax: 64,
+  reassemblyMs: 3_000,
+
+  // Membership.
+  heartbeatMs: 1_000,
+  heartbeatLadderMs: [20, 40, 80, 160, 320, 640] as readonly number[],
+  helloMs: [0, 60, 160, 320] as readonly number[],
+  /** A node that has heard no peer with sessions by then starts alone. */
+  joinAloneMs: 500,
+  /** A join that cannot be completed (donors die, packets vanish) ends as ready all the same. */
+  joinMsMax: 30_000,
+  pingAfterMs: 1_300,
+  pingEveryMs: 300,
+  downAfterMs: 2_600,
+  peersMax: 256,
+  /** A peer that is down or has left stays in the table this long. */
+  peerForgetMs: 3_600_000,
+  nodeNameBytesMax: 64,
+
+  // Reconciliation.
+  digestNodesPerFrame: 9,
+  digestNodesPerRoundMax: 4_096,
+  rangesPerFrameMax: 300,
+  transferWindowChunks: 64,
+  transferOutgoingMax: 8,
+  transferIncomingMax: 3,
+  transferSilenceMs: 2_000,
+  transferCreditMs: 30,
+  transferCreditEveryChunks: 16,
+  creditMissingMax: 256,
+  /** Root digests must differ this long before a round starts: repair has its chance first. */
+  mismatchMs: 1_500,
+  roundEveryMs: 1_000,
+
+  // Local socket.
+  localFrameBytesMax: 2_097_152,
+  localClientsMax: 4_096,
+  /** Replies queued for a client that does not read; above it is paused, then dropped. */
+  localBacklogBytesMax: 16_777_216,
+  localBacklogMsMax: 10_000,
+  /** A refused connection stays open this long for its client to read why. */
+  localRefusalLingerMs: 1_000,
+  /** `sun_path` of Linux without its closing zero. */
+  localSocketPathBytesMax: 107,
+  localCursorBytesMax: 512,
+  /** Requests that a client library holds while its sidecar does not take them. */
+  clientBacklogBytesMax: 67_108_864,
+  clientReconnectMsMin: 25,
+  clientReconnectMsMax: 1_000,
+  listPageMax: 1_000,
+  listScanMax: 20_000,
+} as const;
+
+/** What is left for frames once header, preamble and seal have taken their part. */
+export const framesBytesMax =
+  limits.datagramBytesMax - limits.headerBytes - limits.preambleBytes - limits.sealBytes;
+
+/** Fixed fields before the bytes of a fragment or chunk; see PROTOCOL.md. */
+export const fragmentBytesMax = framesBytesMax - limits.frameHeaderBytes - 12;
+
+assert(
+  limits.fragmentsPerMessageMax * fragmentBytesMax > limits.sessionBytesMax,
+  "a session of the largest size fits one train of fragments",
+);
+assert(
+  limits.repairRingDatagramsMax >= 4 * limits.fragmentsPerMessageMax,
+  "the repair ring holds several of the largest sessions",
+);
+assert(limits.reassemblyBytesMax >= 4 * limits.sessionBytesMax, "several sessions reassemble");
+assert(limits.gapAheadMax <= limits.repairRingDatagramsMax, "no NAK for what no ring can hold");
+assert(
+  limits.localFrameBytesMax > limits.sessionBytesMax + 65_536,
+  "a session of the largest size fits one frame of the local socket",
+);
+assert(
+  limits.downAfterMs > limits.pingAfterMs + 3 * limits.pingEveryMs,
+  "a silent peer is pinged several times before it counts as down",
+);
+assert(limits.pingAfterMs > limits.heartbeatMs, "one late heartbeat is no silence");

@@ -1,0 +1,115 @@
+import { type Hash64, hashComponent, xorInto } from "./fingerprint.ts";
+import type { Attribute, Expiry, Life, SessionDelta, SessionState } from "./record.ts";
+import { compareStamps, type Stamp } from "./stamp.ts";
+
+/**
+ * The join. Each component is a lattice of its own, ordered by stamp, and a tie (one writer, one
+ * stamp, two contents: only a broken peer makes it) is broken by content, so that every replica
+ * makes the same choice:
+ *
+ *     life, expiry    the later stamp wins
+ *     floor           the maximum
+ *     attributes      per name the later stamp wins; those stamped before the floor are gone
+ *
+ * Hence merge is commutative, associative and idempotent, and the fingerprint, an XOR over the
+ * components, is a function of the state alone.
+ *
+ * Attributes later than the floor are kept in a dead record too: they are not visible, but a
+ * create that both of two replicas see must leave both with the same attributes.
+ *
+ * Returns whether anything changed. `fingerprint` is updated in place.
+ */
+export function merge(
+  state: SessionState,
+  delta: SessionDelta,
+  idHash: Hash64,
+  fingerprint: Hash64,
+): boolean {
+  let changed = false;
+  if (delta.floor !== undefined && compareStamps(delta.floor, state.floor) > 0) {
+    raiseFloor(state, delta.floor, idHash, fingerprint);
+    changed = true;
+  }
+  if (delta.life !== undefined && lifeWins(delta.life, state.life)) {
+    swap(fingerprint, idHash, "life", "", state.life.stamp, delta.life.stamp);
+    state.life = delta.life;
+    changed = true;
+  }
+  if (delta.expiry !== undefined && expiryWins(delta.expiry, state.expiry)) {
+    swap(fingerprint, idHash, "expiry", "", state.expiry.stamp, delta.expiry.stamp);
+    state.expiry = delta.expiry;
+    changed = true;
+  }
+  for (const attribute of delta.attributes) {
+    if (mergeAttribute(state, attribute, idHash, fingerprint)) changed = true;
+  }
+  return changed;
+}
+
+function raiseFloor(state: SessionState, floor: Stamp, idHash: Hash64, fingerprint: Hash64): void {
+  swap(fingerprint, idHash, "floor", "", state.floor, floor);
+  state.floor = floor;
+  let kept = 0;
+  for (const attribute of state.attributes) {
+    if (compareStamps(attribute.stamp, floor) >= 0) state.attributes[kept++] = attribute;
+    else xorInto(fingerprint, hashComponent(idHash, "attribute", attribute.name, attribute.stamp));
+  }
+  state.attributes.length = kept;
+}
+
+function mergeAttribute(
+  state: SessionState,
+  incoming: Attribute,
+  idHash: Hash64,
+  fingerprint: Hash64,
+): boolean {
+  if (compareStamps(incoming.stamp, state.floor) < 0) return false;
+  const { attributes } = state;
+  for (let index = 0; index < attributes.length; index++) {
+    const held = attributes[index] as Attribute;
+    if (held.name !== incoming.name) continue;
+    if (!attributeWins(incoming, held)) return false;
+    swap(fingerprint, idHash, "attribute", incoming.name, held.stamp, incoming.stamp);
+    attributes[index] = incoming;
+    return true;
+  }
+  attributes.push(incoming);
+  xorInto(fingerprint, hashComponent(idHash, "attribute", incoming.name, incoming.stamp));
+  return true;
+}
+
+function swap(
+  fingerprint: Hash64,
+  idHash: Hash64,
+  component: "life" | "floor" | "expiry" | "attribute",
+  name: string,
+  before: Stamp,
+  after: Stamp,
+): void {
+  if (before.time > 0) xorInto(fingerprint, hashComponent(idHash, component, name, before));
+  xorInto(fingerprint, hashComponent(idHash, component, name, after));
+}
+
+function lifeWins(incoming: Life, held: Life): boolean {
+  const order = compareStamps(incoming.stamp, held.stamp);
+  if (order !== 0) return order > 0;
+  if (incoming.alive !== held.alive) return !incoming.alive;
+  return incoming.absoluteDeadlineMs > held.absoluteDeadlineMs;
+}
+
+function expiryWins(incoming: Expiry, held: Expiry): boolean {
+  const order = compareStamps(incoming.stamp, held.stamp);
+  if (order !== 0) return order > 0;
+  if (incoming.idleDeadlineMs !== held.idleDeadlineMs) {
+    return incoming.idleDeadlineMs > held.idleDeadlineMs;
+  }
+  return incoming.idleMs > held.idleMs;
+}
+
+function attributeWins(incoming: Attribute, held: Attribute): boolean {
+  const order = compareStamps(incoming.stamp, held.stamp);
+  if (order !== 0) return order > 0;
+  if (incoming.value === held.value) return false;
+  if (held.value === undefined) return true;
+  return incoming.value !== undefined && incoming.value > held.value;
+}
