@@ -1,0 +1,45 @@
+import type { Attribute, Value } from "../session/record.ts";
+import type { Stamp } from "../session/stamp.ts";
+
+export interface NamedValue {
+  readonly name: string;
+  readonly value: Value;
+}
+
+/** Milliseconds; undefined: the configured default (create) or unchanged (set); 0: no limit. */
+export interface Lifetime {
+  readonly idleMs: number | undefined;
+  readonly absoluteMs: number | undefined;
+}
+
+export interface SessionView {
+  /** Those whose value is undefined have been removed and are not shown. */
+  readonly attributes: readonly Attribute[];
+  /** The latest write that this session holds. */
+  readonly stamp: Stamp;
+  /** Milliseconds since 1970; 0: never. */
+  readonly expiresAtMs: number;
+}
+
+export type Refusal = "exists" | "too_large" | "too_many_attributes" | "bad_id" | "bad_name";
+
+export interface WriteOutcome {
+  /** Whether the session existed (create, set: is now stored). */
+  readonly applied: boolean;
+  /** The stamp of this write; undefined when nothing was written. */
+  readonly stamp: Stamp | undefined;
+  readonly refusal: Refusal | undefined;
+}
+
+export interface ListQuery {
+  readonly prefix: string;
+  readonly limit: number;
+  /** From the page before; empty: from the start. */
+  readonly cursor: string;
+}
+
+export interface ListPage {
+  readonly sessions: readonly { readonly id: string; readonly expiresAtMs: number }[];
+  /** Empty: this was the last page. */
+  readonly cursor: string;
+}

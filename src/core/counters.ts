@@ -1,0 +1,53 @@
+/** What the core counts, as shown by `stats`. Only grows; a refusal never goes uncounted. */
+export class Counters {
+  readonly stream = {
+    deltasSent: 0,
+    deltasReceived: 0,
+    deltasApplied: 0,
+    datagramsSent: 0,
+    fragmentsSent: 0,
+    duplicates: 0,
+    badBlocks: 0,
+    skewedDeltas: 0,
+    lateDeltas: 0,
+    reassembliesDropped: 0,
+  };
+  readonly naks = {
+    sent: 0,
+    sequencesAsked: 0,
+    received: 0,
+    repairsUnicast: 0,
+    repairsMulticast: 0,
+    lingered: 0,
+    missesSent: 0,
+    missesReceived: 0,
+    sequencesLost: 0,
+    foreignBoot: 0,
+  };
+  readonly reconcile = {
+    rounds: 0,
+    digestsSent: 0,
+    digestsReceived: 0,
+    transfersIn: 0,
+    transfersOut: 0,
+    transfersFailed: 0,
+    transfersRefused: 0,
+    chunksSent: 0,
+    chunksReceived: 0,
+    recordsSent: 0,
+    recordsReceived: 0,
+  };
+  readonly membership = {
+    heartbeatsSent: 0,
+    heartbeatsReceived: 0,
+    pingsSent: 0,
+    staleBoots: 0,
+    namesTaken: 0,
+    tableFull: 0,
+  };
+  readonly store = {
+    evicted: 0,
+    expired: 0,
+    tombstonesDropped: 0,
+  };
+}

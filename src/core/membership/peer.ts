@@ -1,0 +1,40 @@
+import type { Prng } from "../../base/prng.ts";
+import type { BootId, Phase } from "../../protocol/frames.ts";
+import type { Hash64 } from "../../session/fingerprint.ts";
+import type { Address, PeerName } from "../outbox.ts";
+import { IncomingStream } from "../stream/incoming-stream.ts";
+import { Reassembly } from "../stream/reassembly.ts";
+
+export type PeerState = "up" | "down" | "left";
+
+/** One start of another node, as this node sees it. */
+export class Peer {
+  readonly boot: BootId;
+  address: Address;
+  /** Empty until its first heartbeat. */
+  name = "";
+  state: PeerState = "up";
+  phase: Phase = "joining";
+  lastHeardMs: number;
+  pingDueMs = 0;
+  full = false;
+  count = 0;
+  digest: Hash64 = { high: 0, low: 0 };
+  /** Since when its digest differs from ours; Infinity: it does not. */
+  mismatchSinceMs = Number.POSITIVE_INFINITY;
+  /** By how much its clock was too far ahead when last heard; 0: it was not. */
+  skewMs = 0;
+  readonly incoming: IncomingStream;
+  readonly reassembly = new Reassembly();
+
+  constructor(boot: BootId, address: Address, nowMs: number, prng: Prng) {
+    this.boot = boot;
+    this.address = address;
+    this.lastHeardMs = nowMs;
+    this.incoming = new IncomingStream(prng);
+  }
+
+  get who(): PeerName {
+    return { name: this.name, boot: this.boot, address: this.address };
+  }
+}

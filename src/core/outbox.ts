@@ -1,0 +1,29 @@
+import type { BootId, Frame } from "../protocol/frames.ts";
+
+/** Where a peer's unicast socket is: "host:port". */
+export type Address = string;
+
+/** The core's one door out: it asks, the shell acts. */
+export interface Outbox {
+  /** One datagram to the whole group. */
+  multicast(frames: readonly Frame[]): void;
+  /** One datagram to one peer. */
+  unicast(address: Address, frames: readonly Frame[]): void;
+  notify(event: CoreEvent): void;
+}
+
+/** What an operator wants to read in the log. Never carries session ids. */
+export type CoreEvent =
+  | { readonly event: "ready"; readonly reason: "in_sync" | "alone" | "gave_up" }
+  | { readonly event: "peer_up" | "peer_down" | "peer_left"; readonly peer: PeerName }
+  | { readonly event: "peer_restarted"; readonly peer: PeerName }
+  | { readonly event: "peer_skewed"; readonly peer: PeerName; readonly aheadMs: number }
+  | { readonly event: "name_taken"; readonly peer: PeerName }
+  | { readonly event: "tombstones_full"; readonly max: number }
+  | { readonly event: "evicting"; readonly sessions: number };
+
+export interface PeerName {
+  readonly name: string;
+  readonly boot: BootId;
+  readonly address: Address;
+}

@@ -1,0 +1,138 @@
+import { type Digest, type DigestNode, Tag, type TrieRange } from "../../protocol/frames.ts";
+import { limits } from "../../protocol/limits.ts";
+import type { Counters } from "../counters.ts";
+import type { Peer } from "../membership/peer.ts";
+import type { PeerTable } from "../membership/peer-table.ts";
+import type { Outbox } from "../outbox.ts";
+import { leafLevel } from "../store/digest-trie.ts";
+import type { Store } from "../store/store.ts";
+import type { Puller } from "./puller.ts";
+
+export const wholeTrie: TrieRange = Object.freeze({ level: 0, prefix: 0 });
+
+/**
+ * The last line of convergence: whatever deltas and repair missed, comparing digests finds. Roots
+ * ride in every heartbeat. When a peer's differs for longer than repair needs, a round walks the
+ * trie: each side answers a list of hashes with its own hashes one level below, for the nodes that
+ * differ, until the leaves; then each pulls the differing leaves from the other. No side keeps any
+ * state of a round: a lost datagram ends it, and the next heartbeat starts the next.
+ *
+ * After Demers et al. 1987 ("Epidemic Algorithms for Replicated Database Maintenance"), with the
+ * trees of Dynamo (2007).
+ */
+export class AntiEntropy {
+  readonly #store: Store;
+  readonly #puller: Puller;
+  readonly #outbox: Outbox;
+  readonly #counters: Counters;
+  #nextRoundMs = 0;
+
+  constructor(store: Store, puller: Puller, outbox: Outbox, counters: Counters) {
+    this.#store = store;
+    this.#puller = puller;
+    this.#outbox = outbox;
+    this.#counters = counters;
+  }
+
+  /** A heartbeat told the peer's root. */
+  compare(peer: Peer, nowMs: number): void {
+    const { root } = this.#store.trie;
+    const equal = root.high === peer.digest.high && root.low === peer.digest.low;
+    if (equal) peer.mismatchSinceMs = Number.POSITIVE_INFINITY;
+    else if (peer.mismatchSinceMs === Number.POSITIVE_INFINITY) peer.mismatchSinceMs = nowMs;
+  }
+
+  /** Repair gave something up: there is nothing to wait for. */
+  suspect(peer: Peer, nowMs: number): void {
+    peer.mismatchSinceMs = Math.min(peer.mismatchSinceMs, nowMs - limits.mismatchMs);
+  }
+
+  tick(peers: PeerTable, nowMs: number): void {
+    if (nowMs < this.#nextRoundMs) return;
+    const peer = this.#mismatched(peers, nowMs);
+    if (peer === undefined) return;
+    this.#nextRoundMs = nowMs + limits.roundEveryMs;
+    this.#counters.reconcile.rounds += 1;
+    const children = this.#store.trie.children(0, 0);
+    this.#sendDigests(peer, 0, [{ prefix: 0, children }]);
+  }
+
+  /** When the next round may be due; only a heartbeat can make one due earlier. */
+  dueMs(peers: PeerTable): number {
+    let dueMs = Number.POSITIVE_INFINITY;
+    for (const peer of peers.all()) {
+      if (!this.#eligible(peer)) continue;
+      dueMs = Math.min(dueMs, peer.mismatchSinceMs + limits.mismatchMs);
+    }
+    return Math.max(dueMs, this.#nextRoundMs);
+  }
+
+  onDigest(peer: Peer, digest: Digest, nowMs: number): void {
+    this.#counters.reconcile.digestsReceived += 1;
+    const next: DigestNode[] = [];
+    const wanted: TrieRange[] = [];
+    const offered: TrieRange[] = [];
+    for (const node of digest.nodes) {
+      const mine = this.#store.trie.children(digest.level, node.prefix);
+      for (let child = 0; child < 16; child++) {
+        const iHave = mine[child * 2] !== 0 || mine[child * 2 + 1] !== 0;
+        const peerHas = node.children[child * 2] !== 0 || node.children[child * 2 + 1] !== 0;
+        const equal =
+          mine[child * 2] === node.children[child * 2] &&
+          mine[child * 2 + 1] === node.children[child * 2 + 1];
+        if (equal) continue;
+        const range = { level: digest.level + 1, prefix: node.prefix * 16 + child };
+        const bottom = range.level === leafLevel;
+        // A subtree that one side lacks altogether is not worth walking.
+        if (peerHas && (bottom || !iHave)) wanted.push(range);
+        if (iHave && (bottom || !peerHas)) offered.push(range);
+        if (iHave && peerHas && !bottom && next.length < limits.digestNodesPerRoundMax) {
+          next.push({ prefix: range.prefix, children: this.#below(range) });
+        }
+      }
+    }
+    this.#sendDigests(peer, digest.level + 1, next);
+    for (let index = 0; index < offered.length; index += limits.rangesPerFrameMax) {
+      const ranges = offered.slice(index, index + limits.rangesPerFrameMax);
+      this.#outbox.unicast(peer.address, [{ tag: Tag.offer, ranges }]);
+    }
+    this.onOffer(peer, wanted, nowMs);
+  }
+
+  onOffer(peer: Peer, ranges: readonly TrieRange[], nowMs: number): void {
+    // At its limit a node would only evict one session to take in another.
+    if (!this.#store.full) this.#puller.pull(peer, ranges, nowMs);
+  }
+
+  #mismatched(peers: PeerTable, nowMs: number): Peer | undefined {
+    let longest: Peer | undefined;
+    for (const peer of peers.all()) {
+      if (!this.#eligible(peer)) continue;
+      if (nowMs < peer.mismatchSinceMs + limits.mismatchMs) continue;
+      if (longest === undefined || peer.mismatchSinceMs < longest.mismatchSinceMs) longest = peer;
+    }
+    return longest;
+  }
+
+  #eligible(peer: Peer): boolean {
+    return (
+      peer.state === "up" &&
+      peer.phase === "ready" &&
+      !peer.full &&
+      !this.#store.full &&
+      !this.#puller.isPulling(peer)
+    );
+  }
+
+  #below(range: TrieRange): number[] {
+    return this.#store.trie.children(range.level, range.prefix);
+  }
+
+  #sendDigests(peer: Peer, level: number, nodes: readonly DigestNode[]): void {
+    for (let index = 0; index < nodes.length; index += limits.digestNodesPerFrame) {
+      const some = nodes.slice(index, index + limits.digestNodesPerFrame);
+      this.#counters.reconcile.digestsSent += 1;
+      this.#outbox.unicast(peer.address, [{ tag: Tag.digest, level, nodes: some }]);
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import type { DeltaCodec, DeltaPacker } from "../../protocol/delta-codec.ts";
+import type { Chunk, Credit, Want } from "../../protocol/frames.ts";
+import { limits } from "../../protocol/limits.ts";
+import type { Counters } from "../counters.ts";
+import type { Peer } from "../membership/peer.ts";
+import type { Outbox } from "../outbox.ts";
+import type { Store } from "../store/store.ts";
+import { endOfTransfer } from "./incoming-transfer.ts";
+import { OutgoingTransfer } from "./outgoing-transfer.ts";
+
+/** Serves transfers to peers that ask: a bounded number at once, each as fast as it is credited. */
+export class Donor {
+  readonly #store: Store;
+  readonly #packer: DeltaPacker;
+  readonly #outbox: Outbox;
+  readonly #counters: Counters;
+  readonly #transfers = new Map<string, OutgoingTransfer>();
+
+  constructor(store: Store, codec: DeltaCodec, outbox: Outbox, counters: Counters) {
+    this.#store = store;
+    this.#packer = codec.packer();
+    this.#outbox = outbox;
+    this.#counters = counters;
+  }
+
+  onWant(peer: Peer, want: Want, nowMs: number): void {
+    const key = keyOf(peer, want.transfer);
+    // Asked again because no chunk has arrived: the credit timer of the receiver sees to that.
+    let transfer = this.#transfers.get(key);
+    if (transfer === undefined) {
+      this.#dropSilent(nowMs);
+      if (this.#transfers.size >= limits.transferOutgoingMax) {
+        this.#counters.reconcile.transfersRefused += 1;
+        this.#outbox.unicast(peer.address, [endOfTransfer(want.transfer)]);
+        return;
+      }
+      transfer = this.#open(want, nowMs);
+      this.#transfers.set(key, transfer);
+    }
+    const first = { ...endOfTransfer(want.transfer), window: limits.transferWindowChunks };
+    this.#send(peer, transfer.credited(first, nowMs));
+  }
+
+  onCredit(peer: Peer, credit: Credit, nowMs: number): void {
+    const key = keyOf(peer, credit.transfer);
+    const transfer = this.#transfers.get(key);
+    if (transfer === undefined) return;
+    if (credit.window === 0) this.#transfers.delete(key);
+    else this.#send(peer, transfer.credited(credit, nowMs));
+  }
+
+  get transferCount(): number {
+    return this.#transfers.size;
+  }
+
+  #open(want: Want, nowMs: number): OutgoingTransfer {
+    this.#counters.reconcile.transfersOut += 1;
+    const onRecord = () => {
+      this.#counters.reconcile.recordsSent += 1;
+    };
+    const source = { store: this.#store, packer: this.#packer, onRecord };
+    return new OutgoingTransfer(want.transfer, want.ranges, source, nowMs);
+  }
+
+  #send(peer: Peer, chunks: readonly Chunk[]): void {
+    for (const chunk of chunks) {
+      this.#counters.reconcile.chunksSent += 1;
+      this.#outbox.unicast(peer.address, [chunk]);
+    }
+  }
+
+  #dropSilent(nowMs: number): void {
+    for (const [key, transfer] of this.#transfers) {
+      if (nowMs - transfer.lastCreditMs >= limits.transferSilenceMs) this.#transfers.delete(key);
+    }
+  }
+}
+
+function keyOf(peer: Peer, transfer: number): string {
+  return `${peer.boot}:${transfer}`;
+}

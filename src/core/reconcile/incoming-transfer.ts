@@ -1,0 +1,103 @@
+import { type Chunk, type Credit, Tag, type TrieRange } from "../../protocol/frames.ts";
+import { limits } from "../../protocol/limits.ts";
+import type { Peer } from "../membership/peer.ts";
+import { BlockAssembler } from "./block-assembler.ts";
+
+export type Progress =
+  | { readonly state: "running"; readonly blocks: readonly Uint8Array[] }
+  | { readonly state: "done"; readonly blocks: readonly Uint8Array[] }
+  | { readonly state: "broken" };
+
+/**
+ * The receiver's side of a transfer. It paces the donor with credits: one for every few chunks, and
+ * one whenever chunks stop coming, which also tells the donor what was lost.
+ */
+export class IncomingTransfer {
+  readonly id: number;
+  readonly peer: Peer;
+  readonly ranges: readonly TrieRange[];
+  readonly #assembler = new BlockAssembler();
+  readonly #waiting = new Map<number, Uint8Array>();
+  #next = 0;
+  #highest = -1;
+  #lastIndex = Number.POSITIVE_INFINITY;
+  #sinceCredit = 0;
+  #creditDueMs: number;
+  #progressMs: number;
+
+  constructor(id: number, peer: Peer, ranges: readonly TrieRange[], nowMs: number) {
+    this.id = id;
+    this.peer = peer;
+    this.ranges = ranges;
+    this.#creditDueMs = nowMs + limits.transferCreditMs;
+    this.#progressMs = nowMs;
+  }
+
+  add(chunk: Chunk, nowMs: number): Progress {
+    const outside = chunk.index >= this.#next + limits.transferWindowChunks;
+    if (outside || chunk.index < this.#next || this.#waiting.has(chunk.index)) {
+      return { state: "running", blocks: [] };
+    }
+    if (chunk.last) this.#lastIndex = chunk.index;
+    this.#highest = Math.max(this.#highest, chunk.index);
+    // Copied: the chunk is a view into its datagram.
+    this.#waiting.set(chunk.index, chunk.bytes.slice());
+    this.#progressMs = nowMs;
+    this.#sinceCredit += 1;
+    this.#creditDueMs = nowMs + limits.transferCreditMs;
+    return this.#advance();
+  }
+
+  /** Whether a credit is due by count; by time it is due at `dueMs`. */
+  get creditDue(): boolean {
+    return this.#sinceCredit >= limits.transferCreditEveryChunks;
+  }
+
+  get started(): boolean {
+    return this.#highest >= 0;
+  }
+
+  get dueMs(): number {
+    return this.#creditDueMs;
+  }
+
+  silentMs(nowMs: number): number {
+    return nowMs - this.#progressMs;
+  }
+
+  credit(nowMs: number): Credit {
+    this.#sinceCredit = 0;
+    this.#creditDueMs = nowMs + limits.transferCreditMs;
+    const missing: number[] = [];
+    for (let index = this.#next; index < this.#highest; index++) {
+      if (!this.#waiting.has(index)) missing.push(index);
+    }
+    return {
+      tag: Tag.credit,
+      transfer: this.id,
+      next: this.#next,
+      window: limits.transferWindowChunks,
+      missing,
+    };
+  }
+
+  #advance(): Progress {
+    const blocks: Uint8Array[] = [];
+    for (;;) {
+      const piece = this.#waiting.get(this.#next);
+      if (piece === undefined) break;
+      this.#waiting.delete(this.#next);
+      this.#next += 1;
+      const completed = this.#assembler.feed(piece);
+      if (completed === undefined) return { state: "broken" };
+      blocks.push(...completed);
+    }
+    if (this.#next <= this.#lastIndex) return { state: "running", blocks };
+    return this.#assembler.empty ? { state: "done", blocks } : { state: "broken" };
+  }
+}
+
+/** Tells a donor that this transfer is over, whether it succeeded or is not known here. */
+export function endOfTransfer(id: number): Credit {
+  return { tag: Tag.credit, transfer: id, next: 0, window: 0, missing: [] };
+}

@@ -1,0 +1,127 @@
+import type { DeltaPacker } from "../../protocol/delta-codec.ts";
+import { type Chunk, type Credit, Tag, type TrieRange } from "../../protocol/frames.ts";
+import { framesBytesMax, limits } from "../../protocol/limits.ts";
+import { wholeDelta } from "../../session/record.ts";
+import { leavesOf } from "../store/digest-trie.ts";
+import type { Store } from "../store/store.ts";
+
+/** What a chunk may carry: frame header, transfer, index and last flag off. */
+const chunkBytesMax = framesBytesMax - limits.frameHeaderBytes - 9;
+const blockBytesTarget = 8_192;
+const resendLingerMs = 15;
+
+interface SentChunk {
+  readonly chunk: Chunk;
+  sentMs: number;
+}
+
+/**
+ * The donor's side of a transfer: the records of some ranges as one stream of octets, made while it
+ * is sent and cut into chunks. The receiver holds the reins: nothing is sent beyond the window of
+ * its last credit, and a chunk is kept until a credit covers it. So a donor's memory per transfer
+ * is one window, and it needs no timer.
+ */
+export class OutgoingTransfer {
+  readonly id: number;
+  lastCreditMs: number;
+  readonly #octets: Iterator<Uint8Array>;
+  readonly #sent = new Map<number, SentChunk>();
+  #rest: Uint8Array = new Uint8Array(0);
+  #nextIndex = 0;
+  #windowEnd = 0;
+  #finished = false;
+  #lastNext = -1;
+
+  constructor(
+    id: number,
+    ranges: readonly TrieRange[],
+    source: { readonly store: Store; readonly packer: DeltaPacker; onRecord(): void },
+    nowMs: number,
+  ) {
+    this.id = id;
+    this.lastCreditMs = nowMs;
+    this.#octets = framedBlocks(ranges, source);
+  }
+
+  /** What to send on a credit: what is missing, and what the window now allows. */
+  credited(credit: Credit, nowMs: number): Chunk[] {
+    this.lastCreditMs = nowMs;
+    for (const index of this.#sent.keys()) if (index < credit.next) this.#sent.delete(index);
+    this.#windowEnd = Math.max(this.#windowEnd, credit.next + credit.window);
+    const chunks = this.#resend(credit, nowMs);
+    while (!this.#finished && this.#nextIndex < this.#windowEnd) chunks.push(this.#cut(nowMs));
+    return chunks;
+  }
+
+  #resend(credit: Credit, nowMs: number): Chunk[] {
+    // No progress since the last credit and no hole named: the tail was lost, unseen by the
+    // receiver.
+    const stuck = credit.next === this.#lastNext && credit.missing.length === 0;
+    this.#lastNext = credit.next;
+    const indexes = stuck ? [...this.#sent.keys()] : credit.missing;
+    const chunks: Chunk[] = [];
+    for (const index of indexes) {
+      const sent = this.#sent.get(index);
+      if (sent === undefined || nowMs - sent.sentMs < resendLingerMs) continue;
+      sent.sentMs = nowMs;
+      chunks.push(sent.chunk);
+    }
+    return chunks;
+  }
+
+  #cut(nowMs: number): Chunk {
+    const bytes = new Uint8Array(chunkBytesMax);
+    let filled = 0;
+    while (filled < chunkBytesMax) {
+      if (this.#rest.length === 0) {
+        const next = this.#octets.next();
+        if (next.done === true) {
+          this.#finished = true;
+          break;
+        }
+        this.#rest = next.value;
+      }
+      const piece = this.#rest.subarray(0, chunkBytesMax - filled);
+      bytes.set(piece, filled);
+      filled += piece.length;
+      this.#rest = this.#rest.subarray(piece.length);
+    }
+    const chunk: Chunk = {
+      tag: Tag.chunk,
+      transfer: this.id,
+      index: this.#nextIndex,
+      last: this.#finished,
+      bytes: bytes.subarray(0, filled),
+    };
+    this.#sent.set(this.#nextIndex, { chunk, sentMs: nowMs });
+    this.#nextIndex += 1;
+    return chunk;
+  }
+}
+
+/** Blocks of whole records, each behind its length as u32. */
+function* framedBlocks(
+  ranges: readonly TrieRange[],
+  source: { readonly store: Store; readonly packer: DeltaPacker; onRecord(): void },
+): Generator<Uint8Array> {
+  const { store, packer } = source;
+  for (const range of ranges) {
+    const { first, end } = leavesOf(range);
+    for (let leaf = first; leaf < end; leaf++) {
+      for (const record of store.recordsOfLeaf(leaf)) {
+        source.onRecord();
+        packer.add(wholeDelta(record), Number.POSITIVE_INFINITY);
+      }
+      // Between yields the store may change, so a yield never falls inside a leaf.
+      if (packer.bytes >= blockBytesTarget) yield framed(packer.take());
+    }
+  }
+  if (packer.count > 0) yield framed(packer.take());
+}
+
+function framed(block: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(4 + block.length);
+  new DataView(bytes.buffer).setUint32(0, block.length);
+  bytes.set(block, 4);
+  return bytes;
+}

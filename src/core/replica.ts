@@ -1,0 +1,388 @@
+import { unreachable } from "../base/assert.ts";
+import type { Now } from "../base/now.ts";
+import type { Prng } from "../base/prng.ts";
+import type { DeltaCodec } from "../protocol/delta-codec.ts";
+import {
+  type BootId,
+  type Credit,
+  type Datagram,
+  type DeltaFrame,
+  type Fragment,
+  type Frame,
+  type Heartbeat,
+  type Phase,
+  Tag,
+} from "../protocol/frames.ts";
+import { limits } from "../protocol/limits.ts";
+import type { HashKey } from "../session/fingerprint.ts";
+import { HybridClock } from "../session/hybrid-clock.ts";
+import type { SessionDelta } from "../session/record.ts";
+import { stampWallMs } from "../session/stamp.ts";
+import type {
+  Lifetime,
+  ListPage,
+  ListQuery,
+  NamedValue,
+  SessionView,
+  WriteOutcome,
+} from "./commands.ts";
+import { Counters } from "./counters.ts";
+import { HeartbeatSchedule } from "./membership/heartbeat-schedule.ts";
+import type { Peer } from "./membership/peer.ts";
+import { PeerTable } from "./membership/peer-table.ts";
+import type { Address, Outbox } from "./outbox.ts";
+import { AntiEntropy } from "./reconcile/anti-entropy.ts";
+import { Donor } from "./reconcile/donor.ts";
+import { Join } from "./reconcile/join.ts";
+import { Puller } from "./reconcile/puller.ts";
+import { Sessions } from "./sessions.ts";
+import { Store } from "./store/store.ts";
+import { OutgoingStream } from "./stream/outgoing-stream.ts";
+
+export interface ReplicaOptions {
+  readonly boot: BootId;
+  readonly name: string;
+  readonly hashKey: HashKey;
+  readonly bytesMax: number;
+  readonly countMax: number;
+  readonly tombstonesMax: number;
+  readonly tombstoneRetentionMs: number;
+  readonly idleMsDefault: number;
+  readonly absoluteMsDefault: number;
+}
+
+/**
+ * One node of the cluster, as a pure state machine: datagrams, commands and the time go in,
+ * datagrams and events come out through the outbox. It never waits, never throws on a peer's
+ * octets, and replays exactly from the same inputs.
+ *
+ * The contract with the shell around it: after each batch of `receive` and command calls, call
+ * `tick` once; call it again no later than `deadline`.
+ */
+export class Replica {
+  readonly counters = new Counters();
+  readonly store: Store;
+  readonly peers: PeerTable;
+  readonly #options: ReplicaOptions;
+  readonly #outbox: Outbox;
+  readonly #codec: DeltaCodec;
+  readonly #clock = new HybridClock(limits.clockDriftMsMax);
+  readonly #sessions: Sessions;
+  readonly #outgoing: OutgoingStream;
+  readonly #heartbeats: HeartbeatSchedule;
+  readonly #donor: Donor;
+  readonly #puller: Puller;
+  readonly #antiEntropy: AntiEntropy;
+  readonly #join: Join;
+  #now: Now = { monotonicMs: 0, wallMs: 0 };
+  #sweepDueMs = 0;
+
+  constructor(options: ReplicaOptions, codec: DeltaCodec, outbox: Outbox, prng: Prng) {
+    this.#options = options;
+    this.#outbox = outbox;
+    this.#codec = codec;
+    const { counters } = this;
+    // The random half of the boot id; 31 bits stay an unboxed number in memory.
+    const tag = Number.parseInt(options.boot.slice(-8), 16) >>> 1;
+    const self = { boot: options.boot, name: options.name, tag };
+    this.store = new Store(options, counters);
+    this.peers = new PeerTable(self, prng, outbox, counters);
+    this.#heartbeats = new HeartbeatSchedule(prng);
+    this.#outgoing = new OutgoingStream(self, codec, outbox, counters);
+    this.#sessions = new Sessions(
+      {
+        tag,
+        idleMsDefault: options.idleMsDefault,
+        absoluteMsDefault: options.absoluteMsDefault,
+      },
+      this.store,
+      this.#clock,
+      (record, stamp) => this.#outgoing.changed(record, stamp),
+    );
+    this.#donor = new Donor(this.store, codec, outbox, counters);
+    this.#puller = new Puller(prng, outbox, counters, {
+      received: (peer, blocks) => {
+        for (const block of blocks) {
+          this.counters.reconcile.recordsReceived += this.#applyBlock(peer, block);
+        }
+      },
+      ended: (peer, completed) => this.#join.ended(peer, completed),
+    });
+    this.#antiEntropy = new AntiEntropy(this.store, this.#puller, outbox, counters);
+    this.#join = new Join(this.#puller, outbox);
+  }
+
+  start(now: Now): void {
+    this.#now = now;
+    this.#join.start(now.monotonicMs);
+  }
+
+  /** Hands over what is unsent and says good-bye; three times, since nobody repairs a LEAVE. */
+  leave(now: Now): void {
+    this.#now = now;
+    this.#join.leave();
+    this.#outgoing.flush();
+    for (let times = 0; times < 3; times++) this.#outbox.multicast([{ tag: Tag.leave }]);
+  }
+
+  /** Takes in one datagram. `source` is where its sender's unicast socket is. */
+  receive(datagram: Datagram, source: Address, now: Now): void {
+    if (datagram.boot === this.#options.boot) return;
+    this.#now = now;
+    const peer = this.peers.hear(datagram.boot, source, now.monotonicMs);
+    if (peer === undefined) return;
+    this.#noteClock(peer, datagram.clock);
+    for (const frame of datagram.frames) this.#onFrame(peer, frame);
+  }
+
+  get(id: string, now: Now): SessionView | undefined {
+    return this.#sessions.get(id, now.wallMs);
+  }
+
+  create(
+    id: string,
+    attributes: readonly NamedValue[],
+    lifetime: Lifetime,
+    now: Now,
+  ): WriteOutcome {
+    return this.#sessions.create(id, attributes, lifetime, now.wallMs);
+  }
+
+  set(id: string, attributes: readonly NamedValue[], lifetime: Lifetime, now: Now): WriteOutcome {
+    return this.#sessions.set(id, attributes, lifetime, now.wallMs);
+  }
+
+  patch(id: string, set: readonly NamedValue[], unset: readonly string[], now: Now): WriteOutcome {
+    return this.#sessions.patch(id, set, unset, now.wallMs);
+  }
+
+  touch(id: string, idleMs: number | undefined, now: Now): WriteOutcome {
+    return this.#sessions.touch(id, idleMs, now.wallMs);
+  }
+
+  destroy(id: string, now: Now): WriteOutcome {
+    return this.#sessions.destroy(id, now.wallMs);
+  }
+
+  list(query: ListQuery, now: Now): ListPage {
+    return this.#sessions.list(query, now.wallMs);
+  }
+
+  /** Sends what is pending and does what is due. */
+  tick(now: Now): void {
+    this.#now = now;
+    const { monotonicMs, wallMs } = now;
+    if (monotonicMs >= this.#sweepDueMs) {
+      this.#sweepDueMs = monotonicMs + limits.expirySlotMs - (wallMs % limits.expirySlotMs);
+      this.store.sweep(wallMs);
+      for (const peer of this.peers.all()) peer.reassembly.sweep(monotonicMs);
+    }
+    if (this.#outgoing.pending) {
+      this.#outgoing.flush();
+      this.#heartbeats.dataSent(monotonicMs);
+    }
+    this.peers.tick(monotonicMs);
+    for (const peer of this.peers.all()) this.#askForMissing(peer);
+    this.#puller.tick(monotonicMs);
+    this.#join.tick(this.peers, monotonicMs);
+    if (this.#join.phase === "ready") this.#antiEntropy.tick(this.peers, monotonicMs);
+    this.#beat(monotonicMs);
+  }
+
+  /** Monotonic time by which `tick` must be called again; -Infinity: as soon as possible. */
+  deadline(): number {
+    if (this.#outgoing.pending) return Number.NEGATIVE_INFINITY;
+    let dueMs = Math.min(
+      this.#sweepDueMs,
+      this.#heartbeats.dueMs,
+      this.peers.dueMs,
+      this.#puller.dueMs,
+      this.#join.dueMs,
+    );
+    for (const peer of this.peers.all()) dueMs = Math.min(dueMs, peer.incoming.dueMs);
+    if (this.#join.phase === "ready") dueMs = Math.min(dueMs, this.#antiEntropy.dueMs(this.peers));
+    return dueMs;
+  }
+
+  get phase(): Phase {
+    return this.#join.phase;
+  }
+
+  /** Sizes of what is buffered, for `stats`. */
+  get buffers(): Record<string, number> {
+    let missing = 0;
+    let reassemblyBytes = 0;
+    for (const peer of this.peers.all()) {
+      missing += peer.incoming.missingCount;
+      reassemblyBytes += peer.reassembly.bytes;
+    }
+    return {
+      repairRingBytes: this.#outgoing.ringBytes,
+      missingSequences: missing,
+      reassemblyBytes,
+      outgoingTransfers: this.#donor.transferCount,
+    };
+  }
+
+  #onFrame(peer: Peer, frame: Frame): void {
+    const { monotonicMs } = this.#now;
+    switch (frame.tag) {
+      case Tag.heartbeat:
+        this.#onHeartbeat(peer, frame);
+        return;
+      case Tag.leave:
+        this.peers.leave(peer);
+        return;
+      case Tag.ping:
+        this.#outbox.unicast(peer.address, [{ tag: Tag.ack, nonce: frame.nonce }]);
+        return;
+      case Tag.ack:
+        return;
+      case Tag.delta:
+      case Tag.fragment:
+        this.#onData(peer, frame);
+        return;
+      case Tag.nak:
+        this.#outgoing.repair(frame, peer.address, monotonicMs);
+        return;
+      case Tag.nakMiss:
+        this.counters.naks.missesReceived += 1;
+        peer.incoming.forget(frame.oldest);
+        return;
+      case Tag.digest:
+        this.#antiEntropy.onDigest(peer, frame, monotonicMs);
+        return;
+      case Tag.want:
+        this.#donor.onWant(peer, frame, monotonicMs);
+        return;
+      case Tag.offer:
+        this.#antiEntropy.onOffer(peer, frame.ranges, monotonicMs);
+        return;
+      case Tag.chunk:
+        this.#puller.onChunk(peer, frame, monotonicMs);
+        return;
+      case Tag.credit:
+        this.#onCredit(peer, frame);
+        return;
+      default:
+        unreachable(frame);
+    }
+  }
+
+  #onHeartbeat(peer: Peer, heartbeat: Heartbeat): void {
+    this.counters.membership.heartbeatsReceived += 1;
+    const { monotonicMs } = this.#now;
+    if (!this.peers.introduce(peer, heartbeat)) return;
+    peer.incoming.announce(heartbeat.sequence, monotonicMs);
+    this.#antiEntropy.compare(peer, monotonicMs);
+    if (heartbeat.hello) {
+      this.counters.membership.heartbeatsSent += 1;
+      this.#outbox.unicast(peer.address, [this.#heartbeat(false)]);
+    }
+  }
+
+  #onData(peer: Peer, frame: DeltaFrame | Fragment): void {
+    const { monotonicMs } = this.#now;
+    if (!peer.incoming.accept(frame.sequence, monotonicMs)) {
+      this.counters.stream.duplicates += 1;
+      return;
+    }
+    const block = frame.tag === Tag.delta ? frame.block : peer.reassembly.add(frame, monotonicMs);
+    if (block !== undefined) this.counters.stream.deltasReceived += this.#applyBlock(peer, block);
+  }
+
+  /** A refusal or an end comes from the donor, a request for more from a receiver. */
+  #onCredit(peer: Peer, credit: Credit): void {
+    if (credit.window === 0) this.#puller.onRefused(peer, credit.transfer);
+    this.#donor.onCredit(peer, credit, this.#now.monotonicMs);
+  }
+
+  /** The number of deltas in the block. */
+  #applyBlock(peer: Peer, block: Uint8Array): number {
+    const deltas = this.#codec.decode(block);
+    if (deltas === undefined) {
+      this.counters.stream.badBlocks += 1;
+      return 0;
+    }
+    for (const delta of deltas) this.#applyForeign(peer, delta);
+    return deltas.length;
+  }
+
+  #applyForeign(peer: Peer, delta: SessionDelta): void {
+    const { wallMs } = this.#now;
+    const time = latestTime(delta);
+    if (!this.#clock.observe(time, wallMs)) {
+      this.counters.stream.skewedDeltas += 1;
+      this.#noteClock(peer, time);
+      return;
+    }
+    const applied = this.store.apply(delta, wallMs);
+    if (applied === undefined) this.counters.stream.lateDeltas += 1;
+    else if (applied.changed) this.counters.stream.deltasApplied += 1;
+  }
+
+  #noteClock(peer: Peer, time: number): void {
+    const { wallMs } = this.#now;
+    if (this.#clock.observe(time, wallMs)) {
+      peer.skewMs = 0;
+      return;
+    }
+    const aheadMs = stampWallMs(time) - wallMs;
+    if (peer.skewMs === 0) {
+      this.#outbox.notify({ event: "peer_skewed", peer: peer.who, aheadMs });
+    }
+    peer.skewMs = aheadMs;
+  }
+
+  #askForMissing(peer: Peer): void {
+    const { monotonicMs } = this.#now;
+    const ranges = peer.incoming.takeDue(monotonicMs);
+    if (ranges.length > 0) {
+      this.counters.naks.sent += 1;
+      for (const range of ranges) this.counters.naks.sequencesAsked += range.count;
+      this.#outbox.unicast(peer.address, [{ tag: Tag.nak, boot: peer.boot, ranges }]);
+    }
+    const lost = peer.incoming.takeLost();
+    const dropped = peer.reassembly.takeDropped();
+    this.counters.naks.sequencesLost += lost;
+    this.counters.stream.reassembliesDropped += dropped;
+    if (lost + dropped > 0) this.#antiEntropy.suspect(peer, monotonicMs);
+  }
+
+  #beat(nowMs: number): void {
+    const hello = this.#join.helloDue(nowMs);
+    if (!hello && nowMs < this.#heartbeats.dueMs) return;
+    if (hello) this.#join.helloSent();
+    this.#heartbeats.sent(nowMs);
+    this.counters.membership.heartbeatsSent += 1;
+    this.#outbox.multicast([this.#heartbeat(hello)]);
+  }
+
+  #heartbeat(hello: boolean): Heartbeat {
+    return {
+      tag: Tag.heartbeat,
+      name: this.#options.name,
+      phase: this.#join.phase,
+      hello,
+      full: this.store.full,
+      sequence: this.#outgoing.sequence,
+      digest: this.store.trie.root,
+      count: this.store.recordCount,
+    };
+  }
+
+  /** The hybrid clock, as sent with every datagram. */
+  get clockTime(): number {
+    return this.#clock.time;
+  }
+}
+
+function latestTime(delta: SessionDelta): number {
+  let time = Math.max(
+    delta.life?.stamp.time ?? 0,
+    delta.floor?.time ?? 0,
+    delta.expiry?.stamp.time ?? 0,
+  );
+  for (const attribute of delta.attributes) time = Math.max(time, attribute.stamp.time);
+  return time;
+}

@@ -1,0 +1,280 @@
+import { limits } from "../protocol/limits.ts";
+import type { HybridClock } from "../session/hybrid-clock.ts";
+import {
+  type Attribute,
+  type Expiry,
+  findAttribute,
+  type Life,
+  type SessionDelta,
+} from "../session/record.ts";
+import type { Stamp } from "../session/stamp.ts";
+import type {
+  Lifetime,
+  ListPage,
+  ListQuery,
+  NamedValue,
+  Refusal,
+  SessionView,
+  WriteOutcome,
+} from "./commands.ts";
+import { leafCount } from "./store/digest-trie.ts";
+import { isVisible, touchWindowMs, visibleUntilMs } from "./store/lifetime.ts";
+import type { Store } from "./store/store.ts";
+import { contentBytes, type StoredRecord } from "./store/stored-record.ts";
+
+export interface SessionsOptions {
+  /** This boot's tag in stamps. */
+  readonly tag: number;
+  readonly idleMsDefault: number;
+  readonly absoluteMsDefault: number;
+}
+
+const nothingWritten: WriteOutcome = { applied: false, stamp: undefined, refusal: undefined };
+
+/**
+ * The commands of this node's clients. Each write takes one stamp, is merged into the store like a
+ * delta from a peer, and is then due to be sent. None of them waits for anything.
+ */
+export class Sessions {
+  readonly #options: SessionsOptions;
+  readonly #store: Store;
+  readonly #clock: HybridClock;
+  readonly #changed: (record: StoredRecord, stamp: Stamp) => void;
+
+  constructor(
+    options: SessionsOptions,
+    store: Store,
+    clock: HybridClock,
+    changed: (record: StoredRecord, stamp: Stamp) => void,
+  ) {
+    this.#options = options;
+    this.#store = store;
+    this.#clock = clock;
+    this.#changed = changed;
+  }
+
+  get(id: string, wallMs: number): SessionView | undefined {
+    const record = this.#visible(id, wallMs);
+    if (record === undefined) return undefined;
+    return {
+      attributes: record.attributes,
+      stamp: record.newest,
+      expiresAtMs: visibleUntilMs(record, record.exactDeadlineMs),
+    };
+  }
+
+  create(
+    id: string,
+    attributes: readonly NamedValue[],
+    lifetime: Lifetime,
+    wallMs: number,
+  ): WriteOutcome {
+    if (this.#visible(id, wallMs) !== undefined) return refused("exists");
+    return this.#start(id, attributes, lifetime, wallMs);
+  }
+
+  set(
+    id: string,
+    attributes: readonly NamedValue[],
+    lifetime: Lifetime,
+    wallMs: number,
+  ): WriteOutcome {
+    const held = this.#store.find(id);
+    // Only `create` starts a session whose id was destroyed: a slow request cannot undo a logout.
+    if (held !== undefined && held.place === "tombstones") return nothingWritten;
+    if (held === undefined || !isVisible(held, held.exactDeadlineMs, wallMs)) {
+      return this.#start(id, attributes, lifetime, wallMs);
+    }
+    return this.#replace(held, attributes, lifetime, wallMs);
+  }
+
+  patch(
+    id: string,
+    set: readonly NamedValue[],
+    unset: readonly string[],
+    wallMs: number,
+  ): WriteOutcome {
+    const record = this.#visible(id, wallMs);
+    if (record === undefined) return nothingWritten;
+    const stamp = this.#stamp(wallMs);
+    const attributes: Attribute[] = stamped(set, stamp);
+    for (const name of unset) {
+      if (findAttribute(record, name) !== undefined) {
+        attributes.push({ name, stamp, value: undefined });
+      }
+    }
+    const after = overlay(record.attributes, attributes);
+    const kept = after.filter((attribute) => attribute.value !== undefined);
+    const refusal = refusalOf(id, kept);
+    if (refusal !== undefined) return refused(refusal);
+    if (after.length - kept.length > limits.removalsPerSessionMax) {
+      // Removal markers have piled up; a replace with the same content sheds them.
+      return this.#replace(record, kept.map(asNamedValue), unchangedLifetime, wallMs);
+    }
+    const expiry = this.#used(record, record.expiry.idleMs, stamp, wallMs);
+    return this.#write(
+      { id, life: undefined, floor: undefined, attributes, expiry },
+      wallMs,
+      stamp,
+    );
+  }
+
+  touch(id: string, idleMs: number | undefined, wallMs: number): WriteOutcome {
+    const record = this.#visible(id, wallMs);
+    if (record === undefined) return nothingWritten;
+    const stamp = this.#stamp(wallMs);
+    const expiry = this.#used(record, idleMs ?? record.expiry.idleMs, stamp, wallMs);
+    if (expiry === undefined) return { applied: true, stamp: undefined, refusal: undefined };
+    const delta = { id, life: undefined, floor: undefined, attributes: [], expiry };
+    return this.#write(delta, wallMs, stamp);
+  }
+
+  destroy(id: string, wallMs: number): WriteOutcome {
+    const record = this.#visible(id, wallMs);
+    if (record === undefined) return nothingWritten;
+    const stamp = this.#stamp(wallMs);
+    const life: Life = { stamp, alive: false, absoluteDeadlineMs: 0 };
+    const delta = { id, life, floor: stamp, attributes: [], expiry: undefined };
+    return this.#write(delta, wallMs, stamp);
+  }
+
+  /**
+   * In the order of hashed ids, so that a cursor (the last id looked at) stays valid whatever
+   * comes and goes meanwhile. One call looks at a bounded number of records: a page may be short,
+   * or empty, and still have a cursor.
+   */
+  list(query: ListQuery, wallMs: number): ListPage {
+    const sessions: { id: string; expiresAtMs: number }[] = [];
+    const startLeaf = query.cursor === "" ? 0 : this.#store.leafOf(query.cursor);
+    let scanned = 0;
+    for (let leaf = startLeaf; leaf < leafCount; leaf++) {
+      const records = [...this.#store.recordsOfLeaf(leaf)].sort(byId);
+      for (const record of records) {
+        if (leaf === startLeaf && query.cursor !== "" && record.id <= query.cursor) continue;
+        scanned += 1;
+        if (
+          record.id.startsWith(query.prefix) &&
+          isVisible(record, record.exactDeadlineMs, wallMs)
+        ) {
+          const expiresAtMs = visibleUntilMs(record, record.exactDeadlineMs);
+          sessions.push({ id: record.id, expiresAtMs });
+        }
+        if (sessions.length >= query.limit || scanned >= limits.listScanMax) {
+          return { sessions, cursor: record.id };
+        }
+      }
+    }
+    return { sessions, cursor: "" };
+  }
+
+  #visible(id: string, wallMs: number): StoredRecord | undefined {
+    const record = this.#store.find(id);
+    if (record === undefined || !isVisible(record, record.exactDeadlineMs, wallMs))
+      return undefined;
+    return record;
+  }
+
+  #start(
+    id: string,
+    values: readonly NamedValue[],
+    lifetime: Lifetime,
+    wallMs: number,
+  ): WriteOutcome {
+    const stamp = this.#stamp(wallMs);
+    const attributes = stamped(values, stamp);
+    const refusal = refusalOf(id, attributes);
+    if (refusal !== undefined) return refused(refusal);
+    const idleMs = lifetime.idleMs ?? this.#options.idleMsDefault;
+    const absoluteMs = lifetime.absoluteMs ?? this.#options.absoluteMsDefault;
+    const absoluteDeadlineMs = absoluteMs === 0 ? 0 : Math.floor(wallMs) + absoluteMs;
+    const delta: SessionDelta = {
+      id,
+      life: { stamp, alive: true, absoluteDeadlineMs },
+      floor: stamp,
+      attributes,
+      expiry: expiryAt(stamp, idleMs, wallMs),
+    };
+    return this.#write(delta, wallMs, stamp);
+  }
+
+  #replace(
+    record: StoredRecord,
+    values: readonly NamedValue[],
+    lifetime: Lifetime,
+    wallMs: number,
+  ): WriteOutcome {
+    const stamp = this.#stamp(wallMs);
+    const attributes = stamped(values, stamp);
+    const refusal = refusalOf(record.id, attributes);
+    if (refusal !== undefined) return refused(refusal);
+    const expiry = this.#used(record, lifetime.idleMs ?? record.expiry.idleMs, stamp, wallMs);
+    const delta = { id: record.id, life: undefined, floor: stamp, attributes, expiry };
+    return this.#write(delta, wallMs, stamp);
+  }
+
+  /**
+   * The session was used now. The replicated deadline follows only when it has moved by more than
+   * the window that peers grant anyway; else the use is noted for this node alone.
+   */
+  #used(record: StoredRecord, idleMs: number, stamp: Stamp, wallMs: number): Expiry | undefined {
+    const next = expiryAt(stamp, idleMs, wallMs);
+    const moved = next.idleDeadlineMs - record.expiry.idleDeadlineMs;
+    if (idleMs !== record.expiry.idleMs || moved > touchWindowMs(idleMs)) return next;
+    if (next.idleDeadlineMs > 0) {
+      record.exactDeadlineMs = Math.max(record.exactDeadlineMs, next.idleDeadlineMs);
+    }
+    return undefined;
+  }
+
+  #write(delta: SessionDelta, wallMs: number, stamp: Stamp): WriteOutcome {
+    const applied = this.#store.apply(delta, wallMs);
+    // A session that ends the moment it starts is not worth keeping.
+    if (applied === undefined) return { applied: true, stamp, refusal: undefined };
+    if (delta.expiry !== undefined) applied.record.exactDeadlineMs = delta.expiry.idleDeadlineMs;
+    this.#changed(applied.record, stamp);
+    return { applied: true, stamp, refusal: undefined };
+  }
+
+  #stamp(wallMs: number): Stamp {
+    return { time: this.#clock.issue(wallMs), tag: this.#options.tag };
+  }
+}
+
+const unchangedLifetime: Lifetime = { idleMs: undefined, absoluteMs: undefined };
+
+function refused(refusal: Refusal): WriteOutcome {
+  return { applied: false, stamp: undefined, refusal };
+}
+
+function refusalOf(id: string, attributes: readonly Attribute[]): Refusal | undefined {
+  if (id.length === 0) return "bad_id";
+  if (attributes.length > limits.attributesPerSessionMax) return "too_many_attributes";
+  return contentBytes(attributes) > limits.sessionBytesMax ? "too_large" : undefined;
+}
+
+function expiryAt(stamp: Stamp, idleMs: number, wallMs: number): Expiry {
+  return { stamp, idleMs, idleDeadlineMs: idleMs === 0 ? 0 : Math.floor(wallMs) + idleMs };
+}
+
+function stamped(values: readonly NamedValue[], stamp: Stamp): Attribute[] {
+  return values.map(({ name, value }) => ({ name, stamp, value }));
+}
+
+function asNamedValue(attribute: Attribute): NamedValue {
+  return { name: attribute.name, value: attribute.value ?? "" };
+}
+
+/** The attributes as they will be once `changes` are merged over them. */
+function overlay(held: readonly Attribute[], changes: readonly Attribute[]): Attribute[] {
+  const after = [...held];
+  for (const change of changes) {
+    const index = after.findIndex((attribute) => attribute.name === change.name);
+    if (index < 0) after.push(change);
+    else after[index] = change;
+  }
+  return after;
+}
+
+function byId(left: StoredRecord, right: StoredRecord): number {
+  return left.id < right.id ? -1 : left.id > right.id ? 1 : 0;
+}

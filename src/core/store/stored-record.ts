@@ -1,0 +1,66 @@
+import { type Hash64, type HashKey, hashId } from "../../session/fingerprint.ts";
+import {
+  type Attribute,
+  type Expiry,
+  type Life,
+  neverUsed,
+  type SessionState,
+  unborn,
+} from "../../session/record.ts";
+import { type Stamp, zeroStamp } from "../../session/stamp.ts";
+
+/** One session as this node holds it: the replicated state and where it hangs locally. */
+export class StoredRecord implements SessionState {
+  readonly id: string;
+  life: Life = unborn;
+  floor: Stamp = zeroStamp;
+  attributes: Attribute[] = [];
+  expiry: Expiry = neverUsed;
+
+  readonly idHash: Hash64;
+  readonly fingerprint: Hash64 = { high: 0, low: 0 };
+  /** The latest stamp of any component. */
+  newest: Stamp = zeroStamp;
+  /** Estimated memory, as charged against the store's limit. */
+  bytes = 0;
+  /** Where the record is kept; `none` before it is and after it was forgotten. */
+  place: "none" | "sessions" | "tombstones" = "none";
+  /** The idle deadline as moved by clients of this node; 0: only the replicated one is known. */
+  exactDeadlineMs = 0;
+  /** Own stamp time from which on changes have not been sent; 0: all sent. */
+  dirtySince = 0;
+  /** The expiry slot it waits in; 0: none. */
+  slot = 0;
+  nextInLeaf: StoredRecord | undefined;
+
+  constructor(id: string, hashKey: HashKey) {
+    this.id = id;
+    this.idHash = hashId(hashKey, id);
+  }
+
+  /** Its place in the digest trie: the first four hex digits of the hashed id. */
+  get leaf(): number {
+    return this.idHash.high >>> 16;
+  }
+}
+
+/** Fixed cost of a record and of an attribute beside their text; measured, rounded up. */
+const recordBytes = 400;
+const attributeBytes = 100;
+
+export function measureBytes(record: SessionState): number {
+  let bytes = recordBytes + record.id.length;
+  for (const attribute of record.attributes) {
+    bytes += attributeBytes + (attribute.value?.length ?? 0);
+  }
+  return bytes;
+}
+
+/** The octets that the session's attributes take on the wire, as limited per session. */
+export function contentBytes(attributes: readonly Attribute[]): number {
+  let bytes = 0;
+  for (const attribute of attributes) {
+    bytes += attribute.name.length + (attribute.value?.length ?? 0) + 16;
+  }
+  return bytes;
+}

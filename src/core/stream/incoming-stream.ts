@@ -1,0 +1,143 @@
+import type { Prng } from "../../base/prng.ts";
+import type { SequenceRange } from "../../protocol/frames.ts";
+import { limits } from "../../protocol/limits.ts";
+import { AskQueue } from "./ask-queue.ts";
+
+/**
+ * Which numbers of one peer's stream have arrived. Deltas are applied as they come, in any order,
+ * so this is no queue: it only knows what is missing and when to ask for it.
+ *
+ * The stream starts for us at the first number heard of: what came before is history, which the
+ * joiner's transfer and anti-entropy cover, and which is never asked for by number (NORM's
+ * SYNC_CURRENT). After a bounded number of asks a gap is given up to anti-entropy as well.
+ *
+ * Asks wait in one queue per try. All waits of one try are equally long, so each queue is in order
+ * of time, and a thousand gaps cost no more to keep than one.
+ */
+export class IncomingStream {
+  readonly #prng: Prng;
+  readonly #missing = new Set<number>();
+  readonly #asks = Array.from({ length: limits.nakTriesMax + 1 }, () => new AskQueue());
+  #baseline = -1;
+  #highest = -1;
+  #lost = 0;
+
+  constructor(prng: Prng) {
+    this.#prng = prng;
+  }
+
+  /** A number arrived. False: it had arrived before. */
+  accept(sequence: number, nowMs: number): boolean {
+    if (this.#highest < 0) {
+      this.#baseline = sequence;
+      this.#highest = sequence;
+      return true;
+    }
+    if (sequence > this.#highest) {
+      if (sequence > this.#highest + 1) this.announce(sequence - 1, nowMs);
+      this.#highest = sequence;
+      return true;
+    }
+    // Below the baseline: sent before we heard of this peer, delivered late. News all the same.
+    return this.#missing.delete(sequence) || sequence < this.#baseline;
+  }
+
+  /** The peer says that it has sent all numbers up to this one. */
+  announce(sequence: number, nowMs: number): void {
+    if (this.#highest < 0) {
+      this.#baseline = sequence;
+      this.#highest = sequence;
+      return;
+    }
+    let first = this.#highest + 1;
+    const unanswerable = sequence - first + 1 - limits.gapAheadMax;
+    if (unanswerable > 0) {
+      this.#lost += unanswerable;
+      first += unanswerable;
+    }
+    const dueMs = nowMs + limits.nakDelayMs + this.#prng.fraction() * limits.nakJitterMs;
+    for (let missing = first; missing <= sequence; missing++) {
+      if (this.#missing.size >= limits.gapAheadMax) this.#lost += 1;
+      else {
+        this.#missing.add(missing);
+        this.#asks[0]?.push(missing, dueMs);
+      }
+    }
+    this.#highest = Math.max(this.#highest, sequence);
+  }
+
+  /** The peer cannot repeat anything below this number. */
+  forget(oldest: number): void {
+    for (const sequence of this.#missing) {
+      if (sequence >= oldest) continue;
+      this.#missing.delete(sequence);
+      this.#lost += 1;
+    }
+  }
+
+  /**
+   * What to ask for now: at most one NAK's worth, the rest stays due. Gaps asked for too often are
+   * given up.
+   */
+  takeDue(nowMs: number): SequenceRange[] {
+    const ranges: { first: number; count: number }[] = [];
+    let asked = 0;
+    for (const [tries, queue] of this.#asks.entries()) {
+      while (queue.dueMs <= nowMs) {
+        const sequence = queue.peek();
+        if (sequence === undefined) break;
+        if (this.#missing.has(sequence)) {
+          if (tries === limits.nakTriesMax) {
+            this.#missing.delete(sequence);
+            this.#lost += 1;
+          } else {
+            if (asked >= limits.nakSequencesMax || !extend(ranges, sequence)) return ranges;
+            asked += 1;
+            this.#asks[tries + 1]?.push(sequence, nowMs + this.#retryMs(tries));
+          }
+        }
+        queue.drop();
+      }
+    }
+    return ranges;
+  }
+
+  /** When `takeDue` next has something to do. */
+  get dueMs(): number {
+    let dueMs = Number.POSITIVE_INFINITY;
+    for (const queue of this.#asks) dueMs = Math.min(dueMs, queue.dueMs);
+    return dueMs;
+  }
+
+  get missingCount(): number {
+    return this.#missing.size;
+  }
+
+  get highest(): number {
+    return this.#highest;
+  }
+
+  #retryMs(tries: number): number {
+    const waitMs = Math.min(limits.nakRetryMs * 2 ** tries, limits.nakRetryMsMax);
+    return waitMs + this.#prng.fraction() * limits.nakJitterMs;
+  }
+
+  /** Numbers given up since the last call: their content must come by anti-entropy. */
+  takeLost(): number {
+    const lost = this.#lost;
+    this.#lost = 0;
+    return lost;
+  }
+}
+
+/** False: no room for a further range. */
+function extend(ranges: { first: number; count: number }[], sequence: number): boolean {
+  const last = ranges.at(-1);
+  if (last !== undefined && last.first + last.count === sequence) {
+    last.count += 1;
+    return true;
+  }
+  if (ranges.length >= limits.nakRangesMax) return false;
+  ranges.push({ first: sequence, count: 1 });
+  return true;
+}

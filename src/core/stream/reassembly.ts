@@ -1,0 +1,95 @@
+import type { Fragment } from "../../protocol/frames.ts";
+import { limits } from "../../protocol/limits.ts";
+
+interface Partial {
+  readonly pieces: (Uint8Array | undefined)[];
+  missing: number;
+  bytes: number;
+  progressMs: number;
+}
+
+/**
+ * Puts one peer's fragmented blocks together again. Memory is bounded; a block that makes no
+ * progress is dropped, and anti-entropy brings its content.
+ */
+export class Reassembly {
+  readonly #partials = new Map<number, Partial>();
+  #bytes = 0;
+  #dropped = 0;
+
+  /** The whole block when this was its last missing piece. */
+  add(fragment: Fragment, nowMs: number): Uint8Array | undefined {
+    const first = fragment.sequence - fragment.index;
+    const partial = this.#partialOf(first, fragment.count, nowMs);
+    if (partial === undefined || partial.pieces[fragment.index] !== undefined) return undefined;
+    // Copied: the fragment is a view into a datagram whose memory would be kept whole.
+    partial.pieces[fragment.index] = fragment.bytes.slice();
+    partial.missing -= 1;
+    partial.bytes += fragment.bytes.length;
+    partial.progressMs = nowMs;
+    this.#bytes += fragment.bytes.length;
+    if (partial.missing > 0) {
+      this.#enforceBytes();
+      return undefined;
+    }
+    this.#remove(first);
+    return concatenate(partial);
+  }
+
+  /** Drops what has made no progress for too long. */
+  sweep(nowMs: number): void {
+    for (const [first, partial] of this.#partials) {
+      if (nowMs - partial.progressMs < limits.reassemblyMs) continue;
+      this.#dropped += 1;
+      this.#remove(first);
+    }
+  }
+
+  /** Blocks dropped since the last call. */
+  takeDropped(): number {
+    const dropped = this.#dropped;
+    this.#dropped = 0;
+    return dropped;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  #partialOf(first: number, count: number, nowMs: number): Partial | undefined {
+    const held = this.#partials.get(first);
+    if (held !== undefined) return held.pieces.length === count ? held : undefined;
+    if (this.#partials.size >= limits.reassemblyMessagesMax) this.#dropOldest();
+    const pieces = new Array<Uint8Array | undefined>(count).fill(undefined);
+    const partial = { pieces, missing: count, bytes: 0, progressMs: nowMs };
+    this.#partials.set(first, partial);
+    return partial;
+  }
+
+  #enforceBytes(): void {
+    while (this.#bytes > limits.reassemblyBytesMax) this.#dropOldest();
+  }
+
+  #dropOldest(): void {
+    const [oldest] = this.#partials.keys();
+    if (oldest === undefined) return;
+    this.#dropped += 1;
+    this.#remove(oldest);
+  }
+
+  #remove(first: number): void {
+    this.#bytes -= this.#partials.get(first)?.bytes ?? 0;
+    this.#partials.delete(first);
+  }
+}
+
+function concatenate(partial: Partial): Uint8Array {
+  const block = new Uint8Array(partial.bytes);
+  let position = 0;
+  for (const piece of partial.pieces) {
+    if (piece === undefined) continue;
+    block.set(piece, position);
+    position += piece.length;
+  }
+  return block;
+}

@@ -1,0 +1,266 @@
+import { unreachable } from "../base/assert.ts";
+import {
+  type Chunk,
+  type Credit,
+  type Digest,
+  type DigestNode,
+  type Fragment,
+  type Frame,
+  type Heartbeat,
+  type Nak,
+  type Phase,
+  type SequenceRange,
+  Tag,
+  type TrieRange,
+} from "../protocol/frames.ts";
+import { limits } from "../protocol/limits.ts";
+import type { ByteReader } from "./byte-reader.ts";
+import type { ByteWriter } from "./byte-writer.ts";
+
+/** Frames: u8 tag, u16 length of the body, body. PROTOCOL.md has the bodies. */
+export function writeFrame(writer: ByteWriter, frame: Frame): void {
+  writer.u8(frame.tag);
+  const lengthAt = writer.position;
+  writer.u16(0);
+  writeBody(writer, frame);
+  writer.patchU16(lengthAt, writer.position - lengthAt - 2);
+}
+
+/** Undefined when anything at all is malformed: one bad frame condemns the datagram. */
+export function readFrames(reader: ByteReader): Frame[] | undefined {
+  const frames: Frame[] = [];
+  while (reader.remaining > 0 && frames.length < limits.framesPerDatagramMax) {
+    const tag = reader.u8();
+    const length = reader.u16();
+    const before = reader.remaining;
+    const frame = readBody(reader, tag, length);
+    if (frame === undefined || reader.failed) return undefined;
+    if (before - reader.remaining !== length) return undefined;
+    frames.push(frame);
+  }
+  return reader.failed || reader.remaining > 0 || frames.length === 0 ? undefined : frames;
+}
+
+const phases: readonly Phase[] = ["joining", "ready", "leaving"];
+
+function writeBody(writer: ByteWriter, frame: Frame): void {
+  switch (frame.tag) {
+    case Tag.heartbeat:
+      writeHeartbeat(writer, frame);
+      return;
+    case Tag.leave:
+      return;
+    case Tag.ping:
+    case Tag.ack:
+      writer.u32(frame.nonce);
+      return;
+    case Tag.delta:
+      writer.u48(frame.sequence);
+      writer.bytes(frame.block);
+      return;
+    case Tag.fragment:
+      writer.u48(frame.sequence);
+      writer.u16(frame.index);
+      writer.u16(frame.count);
+      writer.bytes(frame.bytes);
+      return;
+    case Tag.nak:
+      writeNak(writer, frame);
+      return;
+    case Tag.nakMiss:
+      writer.u48(frame.oldest);
+      return;
+    case Tag.digest:
+      writeDigest(writer, frame);
+      return;
+    case Tag.want:
+      writer.u32(frame.transfer);
+      writeRanges(writer, frame.ranges);
+      return;
+    case Tag.offer:
+      writeRanges(writer, frame.ranges);
+      return;
+    case Tag.chunk:
+      writer.u32(frame.transfer);
+      writer.u32(frame.index);
+      writer.u8(frame.last ? 1 : 0);
+      writer.bytes(frame.bytes);
+      return;
+    case Tag.credit:
+      writeCredit(writer, frame);
+      return;
+    default:
+      unreachable(frame);
+  }
+}
+
+function readBody(reader: ByteReader, tag: number, length: number): Frame | undefined {
+  switch (tag) {
+    case Tag.heartbeat:
+      return readHeartbeat(reader);
+    case Tag.leave:
+      return { tag };
+    case Tag.ping:
+    case Tag.ack:
+      return { tag, nonce: reader.u32() };
+    case Tag.delta:
+      return { tag, sequence: reader.u48(), block: reader.view(length - 6) };
+    case Tag.fragment:
+      return readFragment(reader, length);
+    case Tag.nak:
+      return readNak(reader);
+    case Tag.nakMiss:
+      return { tag, oldest: reader.u48() };
+    case Tag.digest:
+      return readDigest(reader);
+    case Tag.want:
+      return { tag, transfer: reader.u32(), ranges: readRanges(reader) };
+    case Tag.offer:
+      return { tag, ranges: readRanges(reader) };
+    case Tag.chunk:
+      return readChunk(reader, length);
+    case Tag.credit:
+      return readCredit(reader);
+    default:
+      return undefined;
+  }
+}
+
+function writeHeartbeat(writer: ByteWriter, frame: Heartbeat): void {
+  writer.text(frame.name);
+  writer.u8(phases.indexOf(frame.phase));
+  writer.u8((frame.hello ? 1 : 0) | (frame.full ? 2 : 0));
+  writer.u48(frame.sequence);
+  writer.u32(frame.digest.high >>> 0);
+  writer.u32(frame.digest.low >>> 0);
+  writer.u32(frame.count);
+}
+
+function readHeartbeat(reader: ByteReader): Heartbeat | undefined {
+  const name = reader.text();
+  const phase = phases[reader.u8()];
+  if (phase === undefined) return undefined;
+  if (name.length === 0 || name.length > limits.nodeNameBytesMax) return undefined;
+  const flags = reader.u8();
+  if (flags > 3) return undefined;
+  return {
+    tag: Tag.heartbeat,
+    name,
+    phase,
+    hello: (flags & 1) !== 0,
+    full: (flags & 2) !== 0,
+    sequence: reader.u48(),
+    digest: { high: reader.u32() | 0, low: reader.u32() | 0 },
+    count: reader.u32(),
+  };
+}
+
+function readFragment(reader: ByteReader, length: number): Fragment | undefined {
+  const sequence = reader.u48();
+  const index = reader.u16();
+  const count = reader.u16();
+  if (count < 2 || count > limits.fragmentsPerMessageMax || index >= count) return undefined;
+  if (sequence <= index || length <= 10) return undefined;
+  return { tag: Tag.fragment, sequence, index, count, bytes: reader.view(length - 10) };
+}
+
+function writeNak(writer: ByteWriter, frame: Nak): void {
+  writer.hex(frame.boot);
+  writer.u8(frame.ranges.length);
+  for (const range of frame.ranges) {
+    writer.u48(range.first);
+    writer.u16(range.count);
+  }
+}
+
+function readNak(reader: ByteReader): Nak | undefined {
+  const boot = reader.hex(12);
+  const count = reader.u8();
+  if (count === 0 || count > limits.nakRangesMax) return undefined;
+  const ranges: SequenceRange[] = [];
+  let sequences = 0;
+  for (let index = 0; index < count && !reader.failed; index++) {
+    const range = { first: reader.u48(), count: reader.u16() };
+    sequences += range.count;
+    if (range.count === 0 || sequences > limits.nakSequencesMax) return undefined;
+    ranges.push(range);
+  }
+  return { tag: Tag.nak, boot, ranges };
+}
+
+function writeDigest(writer: ByteWriter, frame: Digest): void {
+  writer.u8(frame.level);
+  writer.u8(frame.nodes.length);
+  for (const node of frame.nodes) {
+    writer.u16(node.prefix);
+    for (const half of node.children) writer.u32(half >>> 0);
+  }
+}
+
+/** Nodes above the leaves: those are the ones that have children. */
+const digestLevelMax = 3;
+
+function readDigest(reader: ByteReader): Digest | undefined {
+  const level = reader.u8();
+  const count = reader.u8();
+  if (level > digestLevelMax) return undefined;
+  if (count === 0 || count > limits.digestNodesPerFrame) return undefined;
+  const nodes: DigestNode[] = [];
+  for (let index = 0; index < count && !reader.failed; index++) {
+    const prefix = reader.u16();
+    if (prefix >= 16 ** level) return undefined;
+    const children: number[] = [];
+    for (let half = 0; half < 32; half++) children.push(reader.u32() | 0);
+    nodes.push({ prefix, children });
+  }
+  return { tag: Tag.digest, level, nodes };
+}
+
+function writeRanges(writer: ByteWriter, ranges: readonly TrieRange[]): void {
+  writer.u16(ranges.length);
+  for (const range of ranges) {
+    writer.u8(range.level);
+    writer.u16(range.prefix);
+  }
+}
+
+/** A malformed list fails the reader, which fails the frame. */
+function readRanges(reader: ByteReader): TrieRange[] {
+  const count = reader.u16();
+  if (count === 0 || count > limits.rangesPerFrameMax) reader.fail();
+  const ranges: TrieRange[] = [];
+  for (let index = 0; index < count && !reader.failed; index++) {
+    const range = { level: reader.u8(), prefix: reader.u16() };
+    if (range.level > digestLevelMax + 1 || range.prefix >= 16 ** range.level) reader.fail();
+    ranges.push(range);
+  }
+  return ranges;
+}
+
+function readChunk(reader: ByteReader, length: number): Chunk | undefined {
+  const transfer = reader.u32();
+  const index = reader.u32();
+  const last = reader.u8();
+  if (last > 1 || length < 9) return undefined;
+  return { tag: Tag.chunk, transfer, index, last: last === 1, bytes: reader.view(length - 9) };
+}
+
+function writeCredit(writer: ByteWriter, frame: Credit): void {
+  writer.u32(frame.transfer);
+  writer.u32(frame.next);
+  writer.u16(frame.window);
+  writer.u16(frame.missing.length);
+  // Missing chunks lie between `next` and the window's end, so the distance fits 16 bits.
+  for (const index of frame.missing) writer.u16(index - frame.next);
+}
+
+function readCredit(reader: ByteReader): Credit | undefined {
+  const transfer = reader.u32();
+  const next = reader.u32();
+  const window = reader.u16();
+  const count = reader.u16();
+  if (count > limits.creditMissingMax || window > limits.transferWindowChunks) return undefined;
+  const missing: number[] = [];
+  for (let index = 0; index < count && !reader.failed; index++) missing.push(next + reader.u16());
+  return { tag: Tag.credit, transfer, next, window, missing };
+}

@@ -1,0 +1,255 @@
+import { strict as assert } from "node:assert";
+import type { Now } from "../../src/base/now.ts";
+import { Prng } from "../../src/base/prng.ts";
+import type { CoreEvent, Outbox } from "../../src/core/outbox.ts";
+import { Replica, type ReplicaOptions } from "../../src/core/replica.ts";
+import type { Frame } from "../../src/protocol/frames.ts";
+import { limits } from "../../src/protocol/limits.ts";
+import { stampTimeOf } from "../../src/session/stamp.ts";
+import { clusterIdentity, DatagramCodec } from "../../src/wire/datagram-codec.ts";
+import { deltaCodec } from "../../src/wire/delta-codec.ts";
+import { EventQueue } from "./event-queue.ts";
+
+export interface NetworkFaults {
+  /** Probabilities per datagram and receiver. */
+  loss: number;
+  duplicate: number;
+  corrupt: number;
+  /** One-way delay: the minimum and what is added at most, which also reorders. */
+  delayMs: number;
+  jitterMs: number;
+}
+
+export interface ClusterOptions {
+  readonly seed: number;
+  readonly nodes: number;
+  readonly faults?: Partial<NetworkFaults>;
+  readonly replica?: Partial<ReplicaOptions>;
+}
+
+const startWallMs = 1_800_000_000_000;
+
+/**
+ * A cluster in memory: real replicas and the real codec on a virtual network and a virtual clock,
+ * all from one seed. Each datagram is encoded and decoded, and must fit its limit.
+ */
+export class VirtualCluster {
+  readonly faults: NetworkFaults;
+  readonly nodes: VirtualNode[] = [];
+  readonly queue = new EventQueue();
+  readonly prng: Prng;
+  readonly options: ClusterOptions;
+  /** Whether datagrams pass from one node to another; replaced by tests to cut links. */
+  linked: (from: number, to: number) => boolean = () => true;
+  datagrams = 0;
+  nowMs = 1;
+
+  constructor(options: ClusterOptions) {
+    this.options = options;
+    this.prng = new Prng(options.seed);
+    this.faults = {
+      loss: 0,
+      duplicate: 0,
+      corrupt: 0,
+      delayMs: 0.1,
+      jitterMs: 0.2,
+      ...options.faults,
+    };
+    for (let index = 0; index < options.nodes; index++) {
+      this.nodes.push(new VirtualNode(this, index));
+    }
+  }
+
+  startAll(): void {
+    for (const node of this.nodes) node.start();
+  }
+
+  node(index: number): VirtualNode {
+    const node = this.nodes[index];
+    assert(node !== undefined);
+    return node;
+  }
+
+  get now(): Now {
+    return { monotonicMs: this.nowMs, wallMs: startWallMs + this.nowMs };
+  }
+
+  /** Lets virtual time pass. */
+  advance(ms: number): void {
+    const endMs = this.nowMs + ms;
+    let spins = 0;
+    while (this.queue.nextAtMs <= endMs) {
+      const atMs = Math.max(this.nowMs, this.queue.nextAtMs);
+      spins = atMs === this.nowMs ? spins + 1 : 0;
+      assert(spins < 20_000, "time stands still: something asks for ticks without end");
+      this.nowMs = atMs;
+      this.queue.pop()?.();
+    }
+    this.nowMs = endMs;
+  }
+
+  /** Lets time pass until the condition holds; false when it never does. */
+  advanceUntil(condition: () => boolean, maxMs: number): boolean {
+    for (let passedMs = 0; passedMs < maxMs; passedMs += 10) {
+      if (condition()) return true;
+      this.advance(10);
+    }
+    return condition();
+  }
+
+  get ready(): boolean {
+    return this.live.every((node) => node.replica.phase === "ready");
+  }
+
+  get live(): VirtualNode[] {
+    return this.nodes.filter((node) => node.running);
+  }
+
+  /** Whether all live nodes hold the same. */
+  get converged(): boolean {
+    const [first, ...others] = this.live.map((node) => node.digest);
+    return others.every((digest) => digest === first);
+  }
+
+  transmit(from: number, to: number, bytes: Buffer): void {
+    this.datagrams += 1;
+    const { faults, prng } = this;
+    if (!this.linked(from, to) || prng.chance(faults.loss)) return;
+    const copies = prng.chance(faults.duplicate) ? 2 : 1;
+    for (let copy = 0; copy < copies; copy++) {
+      const arriving = Buffer.from(bytes);
+      if (prng.chance(faults.corrupt)) corrupt(arriving, prng);
+      const delayMs = faults.delayMs + prng.fraction() * faults.jitterMs;
+      this.queue.push(this.nowMs + delayMs, () => this.node(to).deliver(arriving, from));
+    }
+  }
+}
+
+/** One host: a replica may run on it, be killed, and be started again with its memory lost. */
+export class VirtualNode implements Outbox {
+  readonly index: number;
+  readonly events: CoreEvent[] = [];
+  readonly #cluster: VirtualCluster;
+  #codec: DatagramCodec | undefined;
+  #replica: Replica | undefined;
+  #starts = 0;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+
+  constructor(cluster: VirtualCluster, index: number) {
+    this.#cluster = cluster;
+    this.index = index;
+  }
+
+  get running(): boolean {
+    return this.#replica !== undefined;
+  }
+
+  get replica(): Replica {
+    assert(this.#replica !== undefined, "the node runs");
+    return this.#replica;
+  }
+
+  get digest(): string {
+    const { high, low } = this.replica.store.trie.root;
+    return `${high >>> 0}:${low >>> 0}`;
+  }
+
+  start(): void {
+    this.#starts += 1;
+    const { seed, replica } = this.#cluster.options;
+    const boot = this.#bootId();
+    const identity = clusterIdentity("virtual");
+    this.#codec = new DatagramCodec(boot, identity);
+    this.#replica = new Replica(
+      {
+        boot,
+        name: `node-${this.index}`,
+        hashKey: identity.hashKey,
+        bytesMax: 1 << 28,
+        countMax: 1_000_000,
+        tombstonesMax: 100_000,
+        tombstoneRetentionMs: 86_400_000,
+        idleMsDefault: 1_800_000,
+        absoluteMsDefault: 0,
+        ...replica,
+      },
+      deltaCodec,
+      this,
+      new Prng(seed * 1_000 + this.index * 10 + this.#starts),
+    );
+    this.#replica.start(this.#cluster.now);
+    this.wake();
+  }
+
+  /** Like SIGKILL: nothing is said to anybody. */
+  kill(): void {
+    this.#replica = undefined;
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+  }
+
+  leave(): void {
+    this.replica.leave(this.#cluster.now);
+    this.kill();
+  }
+
+  /** To be called after commands: the driver's end of turn. */
+  wake(): void {
+    if (this.#replica === undefined) return;
+    this.#replica.tick(this.#cluster.now);
+    const dueMs = Math.max(this.#replica.deadline(), this.#cluster.nowMs);
+    if (dueMs >= this.#timerAtMs || dueMs === Number.POSITIVE_INFINITY) return;
+    this.#timerAtMs = dueMs;
+    const { replica } = this;
+    this.#cluster.queue.push(dueMs, () => {
+      if (this.#replica !== replica || this.#timerAtMs !== dueMs) return;
+      this.#timerAtMs = Number.POSITIVE_INFINITY;
+      this.wake();
+    });
+  }
+
+  deliver(bytes: Buffer, from: number): void {
+    if (this.#replica === undefined || this.#codec === undefined) return;
+    if (this.#codec.isOwn(bytes)) return;
+    const opened = this.#codec.decode(bytes);
+    if (!opened.ok) return;
+    this.#replica.receive(opened.datagram, `node:${from}`, this.#cluster.now);
+    this.wake();
+  }
+
+  multicast(frames: readonly Frame[]): void {
+    const bytes = this.#encode(frames);
+    for (let to = 0; to < this.#cluster.nodes.length; to++) {
+      if (to !== this.index) this.#cluster.transmit(this.index, to, bytes);
+    }
+  }
+
+  unicast(address: string, frames: readonly Frame[]): void {
+    this.#cluster.transmit(this.index, Number(address.split(":")[1]), this.#encode(frames));
+  }
+
+  notify(event: CoreEvent): void {
+    this.events.push(event);
+  }
+
+  #encode(frames: readonly Frame[]): Buffer {
+    assert(this.#codec !== undefined);
+    const clock = Math.max(this.replica.clockTime, stampTimeOf(this.#cluster.now.wallMs));
+    const bytes = this.#codec.encode(frames, clock);
+    assert(bytes.length <= limits.datagramBytesMax, "a datagram keeps its limit");
+    return bytes;
+  }
+
+  #bootId(): string {
+    const time = Math.floor(this.#cluster.now.wallMs).toString(16).padStart(12, "0");
+    const random = [this.#cluster.prng.uint32(), this.index * 256 + this.#starts]
+      .map((part) => part.toString(16).padStart(8, "0"))
+      .join("")
+      .slice(4);
+    return time + random;
+  }
+}
+
+function corrupt(bytes: Buffer, prng: Prng): void {
+  const index = prng.below(bytes.length);
+  bytes[index] = (bytes[index] ?? 0) ^ (1 << prng.below(8));
+}
