@@ -19,8 +19,8 @@ export type CoreEvent =
   | { readonly event: "peer_restarted"; readonly peer: PeerName }
   | { readonly event: "peer_skewed"; readonly peer: PeerName; readonly aheadMs: number }
   | { readonly event: "name_taken"; readonly peer: PeerName }
-  | { readonly event: "tombstones_full"; readonly max: number }
-  | { readonly event: "evicting"; readonly sessions: number };
+  | { readonly event: "tombstones_dropped"; readonly count: number }
+  | { readonly event: "sessions_evicted"; readonly count: number };
 
 export interface PeerName {
   readonly name: string;

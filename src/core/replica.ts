@@ -37,6 +37,7 @@ import { Join } from "./reconcile/join.ts";
 import { Puller } from "./reconcile/puller.ts";
 import { Sessions } from "./sessions.ts";
 import { Store } from "./store/store.ts";
+import { StoreAlarms } from "./store/store-alarms.ts";
 import { OutgoingStream } from "./stream/outgoing-stream.ts";
 
 export interface ReplicaOptions {
@@ -74,6 +75,7 @@ export class Replica {
   readonly #puller: Puller;
   readonly #antiEntropy: AntiEntropy;
   readonly #join: Join;
+  readonly #alarms: StoreAlarms;
   #now: Now = { monotonicMs: 0, wallMs: 0 };
   #sweepDueMs = 0;
 
@@ -110,6 +112,7 @@ export class Replica {
     });
     this.#antiEntropy = new AntiEntropy(this.store, this.#puller, outbox, counters);
     this.#join = new Join(this.#puller, outbox);
+    this.#alarms = new StoreAlarms(outbox);
   }
 
   start(now: Now): void {
@@ -176,6 +179,7 @@ export class Replica {
       this.#sweepDueMs = monotonicMs + limits.expirySlotMs - (wallMs % limits.expirySlotMs);
       this.store.sweep(wallMs);
       for (const peer of this.peers.all()) peer.reassembly.sweep(monotonicMs);
+      this.#alarms.check(this.counters.store, monotonicMs);
     }
     if (this.#outgoing.pending) {
       this.#outgoing.flush();

@@ -29,6 +29,8 @@ export const limits = {
   unbornRetentionMs: 60_000,
   /** Expired records leave the digest on this common schedule, so that peers do it together. */
   expirySlotMs: 2_000,
+  /** The log says at most this often that the store is at its limits. */
+  alarmEveryMs: 60_000,
   /** Touches are replicated when the deadline moved by more than max(this, idle/20)... */
   touchWindowMsMin: 5_000,
   touchWindowIdleDivisor: 20,

@@ -2,9 +2,10 @@ import type { SessionState } from "./record.ts";
 import type { Stamp } from "./stamp.ts";
 
 /**
- * 64-bit hashes as two signed 32-bit halves: JavaScript multiplies no wider integers exactly without
- * allocating, and signed ones stay unboxed in memory. Mixing is murmur3's (Appleby); the key makes the XOR sums of the digest useless to
- * somebody who does not know it, and separates clusters.
+ * 64-bit hashes as two signed 32-bit halves: JavaScript multiplies no wider integers exactly
+ * without allocating, and signed ones stay unboxed in memory. Mixing is murmur3's (Appleby); the
+ * key makes the XOR sums of the digest useless to somebody who does not know it, and separates
+ * clusters.
  */
 export interface Hash64 {
   high: number;

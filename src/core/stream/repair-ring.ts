@@ -12,7 +12,7 @@ export interface SentFrame {
 
 const frameOverheadBytes = 100;
 
-/** What was sent lately, by sequence number, for those who missed it. Bounded in count and bytes. */
+/** What was sent lately, by sequence number, for those who missed it; bounded in two ways. */
 export class RepairRing {
   readonly #slots = new Array<SentFrame | undefined>(limits.repairRingDatagramsMax).fill(undefined);
   #oldest = 1;

@@ -1,0 +1,74 @@
+import { limits } from "../protocol/limits.ts";
+
+/**
+ * The vocabulary of the local protocol. A request is `[requestId, verb, ...arguments]`, its reply
+ * `[requestId, 0, result]` or `[requestId, 1, code, message]`; PROTOCOL.md has all of it.
+ */
+export const localProtocolVersion = 1;
+
+/** The numbers are the protocol: only append, never renumber or reuse. */
+export const Verb = {
+  hello: 1,
+  get: 2,
+  create: 3,
+  set: 4,
+  patch: 5,
+  touch: 6,
+  destroy: 7,
+  list: 8,
+  count: 9,
+  stats: 10,
+  ping: 11,
+} as const;
+
+export const Status = { done: 0, refused: 1 } as const;
+
+/** Request ids are 1 to this; 0 in a reply means that the request could not be told. */
+export const requestIdMax = 4_294_967_295;
+
+/** What a sidecar answers; apps may rely on these. */
+export const ErrorCode = {
+  invalid: "SESSIONCAST_INVALID",
+  conflict: "SESSIONCAST_CONFLICT",
+  tooLarge: "SESSIONCAST_TOO_LARGE",
+  protocol: "SESSIONCAST_PROTOCOL",
+  unavailable: "SESSIONCAST_UNAVAILABLE",
+} as const;
+
+export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
+
+/** Why a request or a connection was refused: each has a counter, a code and a sentence. */
+export const refusals = {
+  oversizeFrame: [ErrorCode.protocol, "a frame is larger than the protocol allows"],
+  malformedFrame: [ErrorCode.protocol, "a frame is not a well-formed request"],
+  helloMissing: [ErrorCode.protocol, "the first request of a connection must be hello"],
+  versionUnknown: [
+    ErrorCode.protocol,
+    `this sidecar speaks version ${localProtocolVersion} of the local protocol`,
+  ],
+  verbUnknown: [ErrorCode.protocol, "this sidecar does not know the verb"],
+  idInvalid: [
+    ErrorCode.invalid,
+    `a session id has 1 to ${limits.sessionIdBytesMax} bytes of UTF-8`,
+  ],
+  nameInvalid: [
+    ErrorCode.invalid,
+    `the name of an attribute has 1 to ${limits.attributeNameBytesMax} bytes of UTF-8`,
+  ],
+  nameRepeated: [ErrorCode.invalid, "a request names an attribute twice"],
+  numberInvalid: [ErrorCode.invalid, "a time is a whole number of milliseconds, 0 or more"],
+  listInvalid: [
+    ErrorCode.invalid,
+    `a list takes a prefix, a limit of 1 to ${limits.listPageMax}, and a cursor`,
+  ],
+  attributesTooMany: [
+    ErrorCode.tooLarge,
+    `a session has at most ${limits.attributesPerSessionMax} attributes`,
+  ],
+  sessionTooLarge: [ErrorCode.tooLarge, `a session has at most ${limits.sessionBytesMax} bytes`],
+  replyTooLarge: [ErrorCode.tooLarge, "the answer does not fit a frame"],
+  sessionExists: [ErrorCode.conflict, "a session of this id is alive"],
+  clientsTooMany: [ErrorCode.unavailable, "the sidecar has as many clients as it accepts"],
+} as const satisfies Record<string, readonly [ErrorCode, string]>;
+
+export type RefusalReason = keyof typeof refusals;

@@ -1,0 +1,385 @@
+import type { Value } from "../session/record.ts";
+
+/**
+ * The part of MessagePack that the local protocol is made of: nil, booleans, numbers, text, bytes,
+ * and the headers of arrays and maps. No extension types.
+ *
+ * msgpackr is a dependency, and the client uses it for what apps store. The sidecar does not: it
+ * must hand values on without ever looking into them, and a general decoder builds whatever the
+ * sender names (dates, regular expressions, record definitions that it compiles to functions). A
+ * reader that is asked for one thing at a time cannot be told to build anything else, allocates
+ * nothing by a claimed size, and reads a value straight into the string that the store keeps.
+ */
+
+/** Native methods of Buffer that its type declarations leave out; half the cost of `toString`. */
+interface NativeBuffer extends Buffer {
+  latin1Slice(start: number, end: number): string;
+  utf8Slice(start: number, end: number): string;
+  latin1Write(text: string, offset: number, length: number): number;
+  utf8Write(text: string, offset: number, length: number): number;
+}
+
+const two32 = 4_294_967_296;
+const noBytes = Buffer.alloc(0) as NativeBuffer;
+
+/**
+ * Reads foreign bytes. It never throws: on a value of another kind than asked for, and past the
+ * end, it turns `failed` and returns empty values from then on, so a decoder checks once.
+ */
+export class MsgpackReader {
+  #buffer: NativeBuffer = noBytes;
+  #position = 0;
+  #end = 0;
+  #failed = false;
+  #textBytes = 0;
+
+  reset(buffer: Buffer, start: number, end: number): void {
+    this.#buffer = buffer as NativeBuffer;
+    this.#position = start;
+    this.#end = end;
+    this.#failed = false;
+  }
+
+  get failed(): boolean {
+    return this.#failed;
+  }
+
+  /** Whether everything was read and nothing was wrong. */
+  get finished(): boolean {
+    return !this.#failed && this.#position === this.#end;
+  }
+
+  /** How many bytes the last text had. */
+  get textBytes(): number {
+    return this.#textBytes;
+  }
+
+  /** For rules that only the decoder knows. */
+  fail(): void {
+    this.#failed = true;
+  }
+
+  /** For a decoder that has seen enough to refuse: what follows is not looked at. */
+  skipRest(): void {
+    this.#position = this.#end;
+  }
+
+  arrayHeader(): number {
+    return this.#header(0x90, 0xdc);
+  }
+
+  mapHeader(): number {
+    return this.#header(0x80, 0xde);
+  }
+
+  /** True, and past it, when the next value is nil. */
+  nil(): boolean {
+    if (this.#failed || this.#position >= this.#end) return false;
+    if (this.#buffer[this.#position] !== 0xc0) return false;
+    this.#position += 1;
+    return true;
+  }
+
+  boolean(): boolean {
+    const tag = this.#u8();
+    if (tag !== 0xc2 && tag !== 0xc3) this.#failed = true;
+    return !this.#failed && tag === 0xc3;
+  }
+
+  /** Any number, as a JavaScript number: integers beyond 2^53 come out rounded. */
+  number(): number {
+    const tag = this.#u8();
+    if (tag < 0x80) return tag;
+    if (tag >= 0xe0) return tag - 256;
+    switch (tag) {
+      case 0xcc:
+        return this.#u8();
+      case 0xcd:
+        return this.#unsigned(2);
+      case 0xce:
+        return this.#unsigned(4);
+      case 0xcf:
+        return this.#unsigned(4) * two32 + this.#unsigned(4);
+      case 0xd0:
+        return this.#signed(1);
+      case 0xd1:
+        return this.#signed(2);
+      case 0xd2:
+        return this.#signed(4);
+      case 0xd3:
+        return this.#signed(4) * two32 + this.#unsigned(4);
+      case 0xca:
+        return this.#take(4) ? this.#buffer.readFloatBE(this.#position - 4) : 0;
+      case 0xcb:
+        return this.#take(8) ? this.#buffer.readDoubleBE(this.#position - 8) : 0;
+      default:
+        this.#failed = true;
+        return 0;
+    }
+  }
+
+  /** Text; bytes that are not UTF-8 fail, because they could not be written back as they were. */
+  text(): string {
+    const tag = this.#u8();
+    let bytes = 0;
+    if (tag >= 0xa0 && tag < 0xc0) bytes = tag - 0xa0;
+    else if (tag === 0xd9) bytes = this.#u8();
+    else if (tag === 0xda) bytes = this.#unsigned(2);
+    else if (tag === 0xdb) bytes = this.#unsigned(4);
+    else this.#failed = true;
+    this.#textBytes = bytes;
+    if (!this.#take(bytes)) return "";
+    return this.#decode(this.#position - bytes, this.#position);
+  }
+
+  /** Bytes as the string that the store keeps: one character a byte. */
+  value(): Value {
+    const bytes = this.#binaryBytes();
+    return this.#take(bytes)
+      ? this.#buffer.latin1Slice(this.#position - bytes, this.#position)
+      : "";
+  }
+
+  /** Bytes in place: a view that is valid as long as the frame is. */
+  bytes(): Buffer {
+    const bytes = this.#binaryBytes();
+    return this.#take(bytes)
+      ? this.#buffer.subarray(this.#position - bytes, this.#position)
+      : noBytes;
+  }
+
+  #decode(start: number, end: number): string {
+    const buffer = this.#buffer;
+    for (let index = start; index < end; index++) {
+      if ((buffer[index] as number) >= 0x80) {
+        const text = buffer.utf8Slice(start, end);
+        // Faulty bytes come out as U+FFFD, which has another length or other bytes when encoded.
+        if (text.includes("\ufffd") && Buffer.from(text).compare(buffer, start, end) !== 0) {
+          this.#failed = true;
+          return "";
+        }
+        return text;
+      }
+    }
+    return buffer.latin1Slice(start, end);
+  }
+
+  #binaryBytes(): number {
+    const tag = this.#u8();
+    if (tag === 0xc4) return this.#u8();
+    if (tag === 0xc5) return this.#unsigned(2);
+    if (tag === 0xc6) return this.#unsigned(4);
+    this.#failed = true;
+    return 0;
+  }
+
+  /** `short` is the tag with a length in its low four bits, `long` the one before 16 bits. */
+  #header(short: number, long: number): number {
+    const tag = this.#u8();
+    if (tag >= short && tag < short + 16) return tag - short;
+    if (tag === long) return this.#unsigned(2);
+    if (tag === long + 1) return this.#unsigned(4);
+    this.#failed = true;
+    return 0;
+  }
+
+  #u8(): number {
+    return this.#take(1) ? (this.#buffer[this.#position - 1] as number) : 0;
+  }
+
+  #unsigned(bytes: 2 | 4): number {
+    if (!this.#take(bytes)) return 0;
+    const start = this.#position - bytes;
+    return bytes === 2 ? this.#buffer.readUInt16BE(start) : this.#buffer.readUInt32BE(start);
+  }
+
+  #signed(bytes: 1 | 2 | 4): number {
+    return this.#take(bytes) ? this.#buffer.readIntBE(this.#position - bytes, bytes) : 0;
+  }
+
+  #take(bytes: number): boolean {
+    if (this.#failed || bytes > this.#end - this.#position) {
+      this.#failed = true;
+      return false;
+    }
+    this.#position += bytes;
+    return true;
+  }
+}
+
+/**
+ * Appends frames to memory that grows on demand. Several frames gather in it until the owner
+ * sends them all at once.
+ */
+export class MsgpackWriter {
+  readonly #bytesInitial: number;
+  #buffer: NativeBuffer;
+  #position = 0;
+
+  constructor(bytesInitial = 65_536) {
+    this.#bytesInitial = bytesInitial;
+    this.#buffer = Buffer.allocUnsafe(bytesInitial) as NativeBuffer;
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Takes back everything written since. */
+  truncate(position: number): void {
+    this.#position = position;
+  }
+
+  /** What was written, in place. Call `renew` or `clear` before writing on. */
+  written(): Buffer {
+    return this.#buffer.subarray(0, this.#position);
+  }
+
+  /** The memory was sent and may be used again. */
+  clear(): void {
+    // One large reply must not keep its memory for good.
+    if (this.#buffer.length > 16 * this.#bytesInitial) this.renew();
+    this.#position = 0;
+  }
+
+  /** The memory is still being sent: leave it alone and take fresh memory. */
+  renew(): void {
+    this.#buffer = Buffer.allocUnsafe(this.#bytesInitial) as NativeBuffer;
+    this.#position = 0;
+  }
+
+  /** Leaves room for the length; returns where the body starts, for `endFrame`. */
+  beginFrame(): number {
+    this.#reserve(4);
+    this.#position += 4;
+    return this.#position;
+  }
+
+  endFrame(bodyStart: number): void {
+    this.#buffer.writeUInt32BE(this.#position - bodyStart, bodyStart - 4);
+  }
+
+  nil(): void {
+    this.#u8(0xc0);
+  }
+
+  boolean(value: boolean): void {
+    this.#u8(value ? 0xc3 : 0xc2);
+  }
+
+  number(value: number): void {
+    if (!Number.isSafeInteger(value) || value < -0x80000000) {
+      this.#reserve(9);
+      this.#buffer[this.#position] = 0xcb;
+      this.#position = this.#buffer.writeDoubleBE(value, this.#position + 1);
+    } else if (value < 0) {
+      if (value >= -32) this.#u8(256 + value);
+      else this.#tagged(0xd2, value + two32, 4);
+    } else if (value < 0x80) this.#u8(value);
+    else if (value < 0x100) this.#tagged(0xcc, value, 1);
+    else if (value < 0x10000) this.#tagged(0xcd, value, 2);
+    else if (value < two32) this.#tagged(0xce, value, 4);
+    else {
+      this.#tagged(0xcf, Math.floor(value / two32), 4);
+      this.#unsigned(value % two32, 4);
+    }
+  }
+
+  text(value: string): void {
+    const length = value.length;
+    this.#reserve(5 + length * 3);
+    // Names and most ids are short: a loop copies them faster than a call into native code.
+    if (length < 32 && this.#shortAscii(value)) return;
+    const bytes = Buffer.byteLength(value);
+    if (bytes < 32) this.#u8(0xa0 | bytes);
+    else if (bytes < 0x100) this.#tagged(0xd9, bytes, 1);
+    else if (bytes < 0x10000) this.#tagged(0xda, bytes, 2);
+    else this.#tagged(0xdb, bytes, 4);
+    this.#buffer.utf8Write(value, this.#position, bytes);
+    this.#position += bytes;
+  }
+
+  value(value: Value): void {
+    const bytes = value.length;
+    this.#binaryHeader(bytes);
+    this.#buffer.latin1Write(value, this.#position, bytes);
+    this.#position += bytes;
+  }
+
+  bytes(value: Uint8Array): void {
+    this.#binaryHeader(value.length);
+    this.#buffer.set(value, this.#position);
+    this.#position += value.length;
+  }
+
+  /** A `bin` whose content is written by `body`, as MessagePack of its own. */
+  nested(body: () => void): void {
+    this.#binaryHeader(0xffff_ffff, 0);
+    const start = this.#position;
+    body();
+    this.#buffer.writeUInt32BE(this.#position - start, start - 4);
+  }
+
+  arrayHeader(count: number): void {
+    this.#header(0x90, 0xdc, count);
+  }
+
+  mapHeader(count: number): void {
+    this.#header(0x80, 0xde, count);
+  }
+
+  #header(short: number, long: number, count: number): void {
+    if (count < 16) this.#u8(short | count);
+    else if (count < 0x10000) this.#tagged(long, count, 2);
+    else this.#tagged(long + 1, count, 4);
+  }
+
+  #shortAscii(value: string): boolean {
+    const start = this.#position + 1;
+    for (let index = 0; index < value.length; index++) {
+      const unit = value.charCodeAt(index);
+      if (unit >= 0x80) return false;
+      this.#buffer[start + index] = unit;
+    }
+    this.#buffer[this.#position] = 0xa0 | value.length;
+    this.#position = start + value.length;
+    return true;
+  }
+
+  #binaryHeader(bytes: number, reserved = bytes): void {
+    this.#reserve(5 + reserved);
+    if (bytes < 0x100) this.#tagged(0xc4, bytes, 1);
+    else if (bytes < 0x10000) this.#tagged(0xc5, bytes, 2);
+    else this.#tagged(0xc6, bytes, 4);
+  }
+
+  #tagged(tag: number, value: number, bytes: 1 | 2 | 4): void {
+    this.#reserve(1 + bytes);
+    this.#buffer[this.#position++] = tag;
+    this.#unsigned(value, bytes);
+  }
+
+  #unsigned(value: number, bytes: 1 | 2 | 4): void {
+    this.#reserve(bytes);
+    const buffer = this.#buffer;
+    if (bytes === 4) {
+      buffer[this.#position++] = value >>> 24;
+      buffer[this.#position++] = value >>> 16;
+    }
+    if (bytes !== 1) buffer[this.#position++] = value >>> 8;
+    buffer[this.#position++] = value;
+  }
+
+  #u8(value: number): void {
+    this.#reserve(1);
+    this.#buffer[this.#position++] = value;
+  }
+
+  #reserve(bytes: number): void {
+    const needed = this.#position + bytes;
+    if (needed <= this.#buffer.length) return;
+    const grown = Buffer.allocUnsafe(Math.max(needed, 2 * this.#buffer.length)) as NativeBuffer;
+    this.#buffer.copy(grown, 0, 0, this.#position);
+    this.#buffer = grown;
+  }
+}

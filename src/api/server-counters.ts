@@ -1,0 +1,26 @@
+import { type RefusalReason, refusals } from "./messages.ts";
+
+/** What the server has seen since it started; numbers only grow. */
+export interface ServerCounters {
+  connections: number;
+  requests: number;
+  /** Clients that were not read for a while because they did not read their replies. */
+  clientsPaused: number;
+  /** Those of them that went on not reading and were dropped. */
+  clientsDropped: number;
+  /** Connections that ended with an error of the operating system. */
+  connectionsBroken: number;
+  readonly refusals: Record<RefusalReason, number>;
+}
+
+export function createServerCounters(): ServerCounters {
+  const none = Object.fromEntries(Object.keys(refusals).map((reason) => [reason, 0]));
+  return {
+    connections: 0,
+    requests: 0,
+    clientsPaused: 0,
+    clientsDropped: 0,
+    connectionsBroken: 0,
+    refusals: none as Record<RefusalReason, number>,
+  };
+}

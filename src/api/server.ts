@@ -1,0 +1,75 @@
+import { createServer, type Socket } from "node:net";
+import { limits } from "../protocol/limits.ts";
+import { MsgpackWriter } from "./msgpack.ts";
+import { RequestHandler } from "./request-handler.ts";
+import { type ConnectionSurroundings, ServerConnection } from "./server-connection.ts";
+import { createServerCounters, type ServerCounters } from "./server-counters.ts";
+import type { SessionService } from "./service.ts";
+import { takeSocketPath } from "./socket-file.ts";
+
+export interface ServerOptions {
+  /** Where the Unix socket is put; its directory is made when missing. */
+  readonly path: string;
+  readonly service: SessionService;
+  /** Told of connections that the server ends. Fields never hold session ids or values. */
+  readonly log?: (event: string, fields: Readonly<Record<string, string | number>>) => void;
+  /** Bounds as in `limits`, which a test may tighten. */
+  readonly clientsMax?: number;
+  readonly backlogBytesMax?: number;
+  readonly backlogMsMax?: number;
+}
+
+export interface LocalServer {
+  readonly path: string;
+  /** Connections that are open. */
+  readonly clients: number;
+  readonly counters: ServerCounters;
+  /** Gives the path back and ends all connections; the same promise however often called. */
+  close(): Promise<void>;
+}
+
+/** Serves the local protocol. Rejects with an OperatorError when the path cannot be taken. */
+export async function startServer(options: ServerOptions): Promise<LocalServer> {
+  const counters = createServerCounters();
+  // One for all: a connection fills and sends it within one turn, never across two.
+  const writer = new MsgpackWriter();
+  const surroundings: ConnectionSurroundings = {
+    writer,
+    counters,
+    handler: new RequestHandler(options.service, writer, counters),
+    backlogBytesMax: options.backlogBytesMax ?? limits.localBacklogBytesMax,
+    backlogMsMax: options.backlogMsMax ?? limits.localBacklogMsMax,
+    log: options.log ?? (() => {}),
+  };
+  const clientsMax = options.clientsMax ?? limits.localClientsMax;
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    counters.connections += 1;
+    const connection = new ServerConnection(socket, surroundings);
+    socket.on("close", () => sockets.delete(socket));
+    if (sockets.size >= clientsMax) connection.refuse(0, "clientsTooMany");
+    sockets.add(socket);
+  });
+  const socketPath = await takeSocketPath(server, options.path);
+  // Past listening, an error is a failed accept (no descriptors left): that client is not served.
+  server.on("error", (error: NodeJS.ErrnoException) => {
+    surroundings.log("accept_failed", { code: error.code ?? "unknown" });
+  });
+
+  let closing: Promise<void> | undefined;
+  return {
+    path: options.path,
+    counters,
+    get clients() {
+      return sockets.size;
+    },
+    close() {
+      closing ??= new Promise<void>((resolve) => {
+        socketPath.release();
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      });
+      return closing;
+    },
+  };
+}

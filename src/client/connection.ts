@@ -1,0 +1,241 @@
+import { connect, type Socket } from "node:net";
+import { FrameSplitter } from "../api/framing.ts";
+import { MsgpackReader, MsgpackWriter } from "../api/msgpack.ts";
+import { decodeReplyHead } from "../api/reply-codec.ts";
+import { encodeHello } from "../api/request-codec.ts";
+import { clientSocketPath } from "../api/socket-path.ts";
+import { limits } from "../protocol/limits.ts";
+import { errorOfReply, malformedReply, SessioncastError, unavailable } from "./errors.ts";
+import { helloRequestId, PendingRequests } from "./pending-requests.ts";
+
+export interface ConnectionOptions {
+  /** Undefined: where sidecars listen by default, looked up before each attempt. */
+  readonly path: string | undefined;
+  readonly timeoutMs: number;
+  /** The sidecar has answered the greeting. */
+  connected(): void;
+  /** The connection broke, or the first attempt to have one failed. */
+  disconnected(): void;
+}
+
+/** One attempt to have a connection, and the connection that comes of it. */
+interface Link {
+  readonly socket: Socket;
+  readonly path: string;
+  readonly splitter: FrameSplitter;
+  readonly timer: NodeJS.Timeout;
+  stage: "connecting" | "greeting" | "ready";
+}
+
+interface Waiter {
+  resolve(): void;
+  reject(error: SessioncastError): void;
+}
+
+/**
+ * The connection to the sidecar: requests of one turn leave in one write, replies come back in any
+ * order. There is no queue for bad times: without a connection a request starts one attempt and
+ * shares its fate. After a break the connection is made anew in the background, so that the next
+ * request finds it ready.
+ */
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #writer = new MsgpackWriter();
+  readonly #reader = new MsgpackReader();
+  readonly #pending: PendingRequests;
+  readonly #waiters: Waiter[] = [];
+  #link: Link | undefined;
+  #closed = false;
+  #flushDue = false;
+  /** What listeners were last told; undefined: nothing yet. */
+  #announced: "connected" | "disconnected" | undefined;
+  #failures = 0;
+  #reconnectTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#pending = new PendingRequests(options.timeoutMs, () => this.#holdProcess());
+  }
+
+  /** `encode` must write one frame and must not throw; `decode` may, and the request rejects. */
+  request<T>(
+    encode: (writer: MsgpackWriter, requestId: number) => void,
+    decode: (reader: MsgpackReader) => T,
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) throw closedError();
+      const unsent = this.#writer.position + (this.#link?.socket.writableLength ?? 0);
+      if (unsent > limits.clientBacklogBytesMax) throw unavailable("the sidecar does not keep up");
+      const settle = (reader: MsgpackReader) => {
+        const result = decode(reader);
+        if (reader.finished) resolve(result);
+        else throw malformedReply();
+      };
+      const requestId = this.#pending.add({ settle, reject });
+      const start = this.#writer.position;
+      encode(this.#writer, requestId);
+      if (this.#writer.position - start > limits.localFrameBytesMax) {
+        this.#writer.truncate(start);
+        this.#pending.take(requestId);
+        throw new SessioncastError("SESSIONCAST_TOO_LARGE", "the request does not fit a frame");
+      }
+      this.#send();
+    });
+  }
+
+  /** Resolves when there is a connection, and starts one attempt when there is none. */
+  ready(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) throw closedError();
+      if (this.#link?.stage === "ready") return resolve();
+      this.#waiters.push({ resolve, reject });
+      if (this.#link === undefined) this.#open();
+      this.#holdProcess();
+    });
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#reconnectTimer);
+    this.#drop(closedError);
+    if (this.#announced === "connected") this.#announce("disconnected");
+  }
+
+  #send(): void {
+    if (this.#link === undefined) this.#open();
+    else if (this.#link.stage !== "connecting" && !this.#flushDue) {
+      this.#flushDue = true;
+      process.nextTick(() => this.#flush());
+    }
+    if (this.#pending.size === 1) this.#holdProcess();
+  }
+
+  #flush(): void {
+    this.#flushDue = false;
+    const link = this.#link;
+    if (link === undefined || link.stage === "connecting" || this.#writer.position === 0) return;
+    link.socket.write(this.#writer.written());
+    // The kernel took it all, or else the memory is still in use.
+    if (link.socket.writableLength === 0) this.#writer.clear();
+    else this.#writer.renew();
+  }
+
+  #open(): void {
+    clearTimeout(this.#reconnectTimer);
+    const path = this.#options.path ?? clientSocketPath();
+    const socket = connect(path);
+    const noAnswer = () => unavailable(`no sidecar answers at ${path}`);
+    const timer = setTimeout(() => this.#fail(link, noAnswer), this.#options.timeoutMs);
+    timer.unref();
+    const splitter = new FrameSplitter(limits.localFrameBytesMax);
+    const link: Link = { socket, path, splitter, timer, stage: "connecting" };
+    this.#link = link;
+    socket.on("connect", () => {
+      link.stage = "greeting";
+      const greeting = new MsgpackWriter(64);
+      encodeHello(greeting, helloRequestId);
+      socket.write(greeting.written());
+      this.#flush();
+    });
+    socket.on("data", (chunk: Buffer) => this.#receive(link, chunk));
+    socket.on("error", (cause: Error) => {
+      this.#fail(link, () => unavailable(this.#breakMessage(link), cause));
+    });
+    socket.on("close", () => this.#fail(link, () => unavailable(this.#breakMessage(link))));
+    this.#holdProcess();
+  }
+
+  #breakMessage(link: Link): string {
+    return link.stage === "ready"
+      ? "the connection to the sidecar broke"
+      : `no sidecar answers at ${link.path}`;
+  }
+
+  #receive(link: Link, chunk: Buffer): void {
+    link.splitter.feed(chunk);
+    while (this.#link === link && link.splitter.next()) {
+      const { buffer, start, end } = link.splitter;
+      this.#reader.reset(buffer, start, end);
+      const head = decodeReplyHead(this.#reader);
+      if (head === undefined) this.#fail(link, malformedReply);
+      else if (head.requestId > helloRequestId) this.#settle(head.requestId, head.error);
+      else if (head.error !== undefined) this.#refused(link, head.error);
+      else this.#greeted(link);
+    }
+    if (link.splitter.oversize) this.#fail(link, malformedReply);
+  }
+
+  /** The sidecar does not want this connection and is about to end it. */
+  #refused(link: Link, error: { code: string; message: string }): void {
+    this.#fail(link, () => errorOfReply(error));
+  }
+
+  #settle(requestId: number, error: { code: string; message: string } | undefined): void {
+    // Unknown ids are of requests that timed out before.
+    const request = this.#pending.take(requestId);
+    if (error !== undefined) request?.reject(errorOfReply(error));
+    else if (request !== undefined) {
+      try {
+        request.settle(this.#reader);
+      } catch (cause) {
+        request.reject(cause instanceof SessioncastError ? cause : malformedReply());
+      }
+    }
+  }
+
+  #greeted(link: Link): void {
+    if (link.stage === "ready") return;
+    link.stage = "ready";
+    clearTimeout(link.timer);
+    this.#failures = 0;
+    for (const waiter of this.#waiters.splice(0)) waiter.resolve();
+    this.#holdProcess();
+    this.#announce("connected");
+  }
+
+  #fail(link: Link, error: () => SessioncastError): void {
+    if (this.#link !== link) return;
+    this.#drop(error);
+    this.#failures += 1;
+    const delayMs = Math.min(
+      limits.clientReconnectMsMax,
+      limits.clientReconnectMsMin * 2 ** Math.min(this.#failures - 1, 16),
+    );
+    // Half to all of it, so that the apps of a host do not all come back at the same moment.
+    const jitteredMs = delayMs * (0.5 + Math.random() / 2);
+    this.#reconnectTimer = setTimeout(() => this.#open(), jitteredMs);
+    this.#reconnectTimer.unref();
+    this.#announce("disconnected");
+  }
+
+  /** Lets go of the connection or attempt, and of everything that waited for it. */
+  #drop(error: () => SessioncastError): void {
+    const link = this.#link;
+    this.#link = undefined;
+    if (link !== undefined) {
+      clearTimeout(link.timer);
+      link.socket.destroy();
+    }
+    this.#writer.renew();
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error());
+    this.#pending.rejectAll(error);
+  }
+
+  #announce(state: "connected" | "disconnected"): void {
+    if (this.#announced === state) return;
+    this.#announced = state;
+    if (state === "connected") this.#options.connected();
+    else this.#options.disconnected();
+  }
+
+  /** An app may end with its connection open, but not while it waits for an answer. */
+  #holdProcess(): void {
+    if (this.#pending.size > 0 || this.#waiters.length > 0) this.#link?.socket.ref();
+    else this.#link?.socket.unref();
+  }
+}
+
+function closedError(): SessioncastError {
+  return new SessioncastError("SESSIONCAST_CLOSED", "the client was closed");
+}

@@ -1,0 +1,46 @@
+import { ErrorCode } from "../api/messages.ts";
+
+/**
+ * - `SESSIONCAST_INVALID`: an argument is not allowed, or a value cannot be packed or unpacked;
+ * - `SESSIONCAST_CONFLICT`: `create` of a session that is alive;
+ * - `SESSIONCAST_TOO_LARGE`: the session, or what was to be sent, is too large;
+ * - `SESSIONCAST_PROTOCOL`: client and sidecar do not understand each other;
+ * - `SESSIONCAST_UNAVAILABLE`: no sidecar, or the connection broke. A write may have been done;
+ * - `SESSIONCAST_TIMEOUT`: no answer in time. A write may have been done;
+ * - `SESSIONCAST_CLOSED`: `close()` was called.
+ */
+export type SessioncastErrorCode = ErrorCode | "SESSIONCAST_TIMEOUT" | "SESSIONCAST_CLOSED";
+
+const codesOfSidecar: readonly string[] = Object.values(ErrorCode);
+
+/** What every method of the client rejects with. Messages never hold session ids or values. */
+export class SessioncastError extends Error {
+  override name = "SessioncastError";
+  readonly code: SessioncastErrorCode;
+
+  constructor(code: SessioncastErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** From a reply. A later sidecar may know codes that this client does not. */
+export function errorOfReply(reply: { code: string; message: string }): SessioncastError {
+  const known = codesOfSidecar.includes(reply.code);
+  return new SessioncastError(
+    known ? (reply.code as ErrorCode) : ErrorCode.protocol,
+    reply.message,
+  );
+}
+
+export function invalid(message: string, cause?: unknown): SessioncastError {
+  return new SessioncastError(ErrorCode.invalid, message, { cause });
+}
+
+export function unavailable(message: string, cause?: unknown): SessioncastError {
+  return new SessioncastError(ErrorCode.unavailable, message, { cause });
+}
+
+export function malformedReply(): SessioncastError {
+  return new SessioncastError(ErrorCode.protocol, "the sidecar sent a reply that makes no sense");
+}

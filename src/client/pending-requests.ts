@@ -1,0 +1,92 @@
+import { requestIdMax } from "../api/messages.ts";
+import type { MsgpackReader } from "../api/msgpack.ts";
+import { SessioncastError } from "./errors.ts";
+
+export interface PendingRequest {
+  /** Reads the result and settles the request; throws when the result cannot be unpacked. */
+  settle(reader: MsgpackReader): void;
+  reject(error: SessioncastError): void;
+}
+
+interface Waiting extends PendingRequest {
+  readonly deadlineMs: number;
+}
+
+/** The id of the greeting, on every connection; requests have others. */
+export const helloRequestId = 1;
+
+/**
+ * Requests that wait for a reply. All wait equally long, so they time out in the order in which
+ * they came, and one timer for the oldest does for all.
+ */
+export class PendingRequests {
+  readonly #timeoutMs: number;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #emptied: () => void;
+  #lastId = helloRequestId;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** `emptied` is called whenever the last of the requests has been settled. */
+  constructor(timeoutMs: number, emptied: () => void) {
+    this.#timeoutMs = timeoutMs;
+    this.#emptied = emptied;
+  }
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /** Returns the id under which the reply will come. */
+  add(request: PendingRequest): number {
+    this.#lastId = this.#lastId < requestIdMax ? this.#lastId + 1 : helloRequestId + 1;
+    const deadlineMs = performance.now() + this.#timeoutMs;
+    this.#waiting.set(this.#lastId, {
+      deadlineMs,
+      settle: request.settle,
+      reject: request.reject,
+    });
+    if (this.#timer === undefined) this.#watch(this.#timeoutMs);
+    return this.#lastId;
+  }
+
+  /** Undefined: none waits under this id (any more). */
+  take(requestId: number): PendingRequest | undefined {
+    const request = this.#waiting.get(requestId);
+    if (request === undefined) return undefined;
+    this.#waiting.delete(requestId);
+    if (this.#waiting.size === 0) this.#emptied();
+    return request;
+  }
+
+  rejectAll(error: () => SessioncastError): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#waiting.size === 0) return;
+    const requests = [...this.#waiting.values()];
+    this.#waiting.clear();
+    this.#emptied();
+    for (const request of requests) request.reject(error());
+  }
+
+  #watch(delayMs: number): void {
+    // After the app has blocked the process, replies may lie unread in the socket although their
+    // time is over: they are read before the verdict.
+    this.#timer = setTimeout(() => setImmediate(() => this.#expire()), Math.ceil(delayMs));
+    // The socket keeps the process alive while requests wait; the timer must not do so longer.
+    this.#timer.unref();
+  }
+
+  #expire(): void {
+    this.#timer = undefined;
+    const nowMs = performance.now();
+    for (const [requestId, request] of this.#waiting) {
+      if (request.deadlineMs > nowMs) {
+        this.#watch(request.deadlineMs - nowMs);
+        return;
+      }
+      this.take(requestId);
+      const message = `the sidecar has not answered within ${this.#timeoutMs} ms`;
+      request.reject(new SessioncastError("SESSIONCAST_TIMEOUT", message));
+    }
+  }
+}

@@ -1,0 +1,252 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { pack } from "msgpackr";
+import { FrameSplitter } from "../../src/api/framing.ts";
+import { type RefusalReason, refusals, Verb } from "../../src/api/messages.ts";
+import { MsgpackReader, MsgpackWriter } from "../../src/api/msgpack.ts";
+import {
+  decodeCountReply,
+  decodeGetReply,
+  decodeListReply,
+  decodeReplyHead,
+  decodeReportReply,
+  decodeWriteReply,
+  encodeCountReply,
+  encodeGetReply,
+  encodeListReply,
+  encodeRefusal,
+  encodeWriteReply,
+} from "../../src/api/reply-codec.ts";
+import {
+  decodeRequest,
+  encodeAddressed,
+  encodeList,
+  encodePatch,
+  encodePlain,
+  encodeStore,
+  encodeTouch,
+} from "../../src/api/request-codec.ts";
+
+const requestIds = fc.integer({ min: 1, max: 4_294_967_295 });
+const names = fc
+  .string({ unit: "grapheme", minLength: 1, maxLength: 60 })
+  .filter((name) => Buffer.byteLength(name) <= 255);
+const times = fc.option(fc.maxSafeNat(), { nil: undefined });
+const stamps = fc.record(
+  { time: fc.maxSafeNat(), tag: fc.nat({ max: 4_294_967_295 }) },
+  { noNullPrototype: true },
+);
+const packed = fc.uniqueArray(
+  fc.record({ name: names, bytes: fc.uint8Array({ maxLength: 400 }) }, { noNullPrototype: true }),
+  { selector: ({ name }) => name, maxLength: 20 },
+);
+
+/** Written as one frame, cut out again, and handed to a reader. */
+function readerOf(write: (writer: MsgpackWriter) => void): MsgpackReader {
+  const writer = new MsgpackWriter(16);
+  write(writer);
+  const splitter = new FrameSplitter(2_097_152);
+  splitter.feed(Buffer.from(writer.written()));
+  assert.ok(splitter.next());
+  const reader = new MsgpackReader();
+  reader.reset(splitter.buffer, splitter.start, splitter.end);
+  return reader;
+}
+
+function asValues(attributes: readonly { name: string; bytes: Uint8Array }[]) {
+  return attributes.map(({ name, bytes }) => ({
+    name,
+    value: Buffer.from(bytes).toString("latin1"),
+  }));
+}
+
+test("requests that store come out as they went in", () => {
+  const verbs = fc.constantFrom(Verb.create, Verb.set);
+  fc.assert(
+    fc.property(requestIds, verbs, names, packed, times, times, (...drawn) => {
+      const [requestId, verb, id, attributes, idleMs, absoluteMs] = drawn;
+      const lifetime = { idleMs, absoluteMs };
+      const reader = readerOf((writer) => {
+        encodeStore(writer, requestId, { verb, id, attributes, lifetime });
+      });
+      const expected = { requestId, verb, id, attributes: asValues(attributes), lifetime };
+      assert.deepEqual(decodeRequest(reader), expected);
+    }),
+  );
+});
+
+test("all other requests come out as they went in", () => {
+  const both = (write: (writer: MsgpackWriter) => void, expected: unknown) => {
+    assert.deepEqual(decodeRequest(readerOf(write)), expected);
+  };
+  const limits = fc.integer({ min: 1, max: 1_000 });
+  fc.assert(
+    fc.property(requestIds, names, packed, times, limits, (...drawn) => {
+      const [requestId, id, attributes, idleMs, limit] = drawn;
+      for (const verb of [Verb.get, Verb.destroy]) {
+        both((writer) => encodeAddressed(writer, requestId, { verb, id }), { requestId, verb, id });
+      }
+      for (const verb of [Verb.count, Verb.stats, Verb.ping]) {
+        both((writer) => encodePlain(writer, requestId, verb), { requestId, verb });
+      }
+      both((writer) => encodeTouch(writer, requestId, { id, idleMs }), {
+        requestId,
+        verb: Verb.touch,
+        id,
+        idleMs,
+      });
+      const half = attributes.length >> 1;
+      const set = attributes.slice(0, half);
+      const unset = attributes.slice(half).map(({ name }) => name);
+      both((writer) => encodePatch(writer, requestId, { id, set, unset }), {
+        requestId,
+        verb: Verb.patch,
+        id,
+        set: asValues(set),
+        unset,
+      });
+      const query = { prefix: id, limit, cursor: unset[0] ?? "" };
+      both((writer) => encodeList(writer, requestId, query), {
+        requestId,
+        verb: Verb.list,
+        query,
+      });
+    }),
+  );
+});
+
+test("a session comes out of a reply as it went in, without what was removed", () => {
+  const removals = fc.array(names, { maxLength: 3 });
+  fc.assert(
+    fc.property(requestIds, stamps, fc.maxSafeNat(), packed, removals, (...drawn) => {
+      const [requestId, stamp, expiresAtMs, attributes, removed] = drawn;
+      const shown = asValues(attributes).map((attribute) => ({ ...attribute, stamp }));
+      const hidden = removed.map((name) => ({ name, stamp, value: undefined }));
+      const view = { attributes: [...hidden, ...shown], stamp, expiresAtMs };
+      const reader = readerOf((writer) => encodeGetReply(writer, requestId, view));
+      assert.deepEqual(decodeReplyHead(reader), { requestId, error: undefined });
+      const found: { name: string; bytes: Uint8Array }[] = [];
+      const session = decodeGetReply(reader, (name, bytes) => {
+        found.push({ name, bytes: new Uint8Array(bytes) });
+      });
+      assert.deepEqual(session, { stamp, expiresAtMs });
+      assert.deepEqual(
+        found,
+        attributes.map(({ name, bytes }) => ({ name, bytes: Uint8Array.from(bytes) })),
+      );
+      assert.ok(reader.finished);
+    }),
+  );
+});
+
+test("all other replies come out as they went in", () => {
+  const sessions = fc.array(
+    fc.record({ id: names, expiresAtMs: fc.maxSafeNat() }, { noNullPrototype: true }),
+  );
+  const reasons = fc.constantFrom(...(Object.keys(refusals) as RefusalReason[]));
+  fc.assert(
+    fc.property(requestIds, stamps, fc.boolean(), sessions, reasons, (...drawn) => {
+      const [requestId, stamp, applied, listed, reason] = drawn;
+      const done = (write: (writer: MsgpackWriter) => void) => {
+        const reader = readerOf(write);
+        assert.deepEqual(decodeReplyHead(reader), { requestId, error: undefined });
+        return reader;
+      };
+      const outcome = { applied, stamp: applied ? stamp : undefined, refusal: undefined };
+      const written = done((writer) => encodeWriteReply(writer, requestId, outcome));
+      const expected = { applied, stamp: applied ? stamp : { time: 0, tag: 0 } };
+      assert.deepEqual(decodeWriteReply(written), expected);
+      const page = { sessions: listed, cursor: listed.at(-1)?.id ?? "" };
+      const list = done((writer) => encodeListReply(writer, requestId, page));
+      assert.deepEqual(decodeListReply(list), page);
+      const count = done((writer) => encodeCountReply(writer, requestId, stamp.time));
+      assert.equal(decodeCountReply(count), stamp.time);
+      for (const reader of [written, list, count]) assert.ok(reader.finished);
+
+      const refused = readerOf((writer) => encodeRefusal(writer, requestId, reason));
+      const [code, message] = refusals[reason];
+      assert.deepEqual(decodeReplyHead(refused), { requestId, error: { code, message } });
+    }),
+  );
+});
+
+/** Bytes that are nearly a message are likelier to get far into a decoder than random ones. */
+const nearlyMessages = fc
+  .tuple(
+    fc.array(fc.oneof(fc.nat(), fc.string(), fc.uint8Array(), fc.anything(), names), {
+      maxLength: 7,
+    }),
+    fc.nat({ max: 60 }),
+    fc.nat({ max: 255 }),
+    fc.nat({ max: 60 }),
+  )
+  .map(([message, at, byte, cut]) => {
+    let bytes: Buffer;
+    try {
+      bytes = Buffer.from(pack(message));
+    } catch {
+      bytes = Buffer.from([0x93, 1, 2]);
+    }
+    if (at < bytes.length) bytes[at] = byte;
+    return cut < 30 ? bytes.subarray(0, bytes.length - cut) : bytes;
+  });
+const foreignBytes = fc.oneof(fc.uint8Array({ maxLength: 200 }), nearlyMessages);
+
+test("no bytes make a decoder throw, and none that are left over pass", () => {
+  const decoders: ((reader: MsgpackReader) => unknown)[] = [
+    decodeRequest,
+    decodeReplyHead,
+    (reader) => decodeGetReply(reader, () => {}),
+    decodeWriteReply,
+    decodeListReply,
+    decodeCountReply,
+    decodeReportReply,
+  ];
+  fc.assert(
+    fc.property(foreignBytes, (bytes) => {
+      const buffer = Buffer.from(bytes);
+      for (const decode of decoders) {
+        const reader = new MsgpackReader();
+        reader.reset(buffer, 0, buffer.length);
+        decode(reader);
+        if (reader.finished) continue;
+        // Stopped early or failed: asked again, a reader still has an answer to everything.
+        for (const again of decoders) again(reader);
+      }
+    }),
+    { numRuns: 5_000 },
+  );
+});
+
+test("frames survive any cutting of the stream", () => {
+  const frames = fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 10 });
+  fc.assert(
+    fc.property(frames, fc.array(fc.integer({ min: 1, max: 50 })), (bodies, sizes) => {
+      const stream = Buffer.concat(
+        bodies.flatMap((body) => {
+          const header = Buffer.alloc(4);
+          header.writeUInt32BE(body.length);
+          return [header, body];
+        }),
+      );
+      const splitter = new FrameSplitter(300);
+      const found: string[] = [];
+      let at = 0;
+      for (let turn = 0; at < stream.length; turn++) {
+        const size = sizes[turn] ?? stream.length;
+        splitter.feed(stream.subarray(at, at + size));
+        at += size;
+        // Every third turn the caller does not pull, and the chunks pile up.
+        if (turn % 3 === 2 && at < stream.length) continue;
+        while (splitter.next()) {
+          found.push(splitter.buffer.toString("hex", splitter.start, splitter.end));
+        }
+      }
+      assert.deepEqual(
+        found,
+        bodies.map((body) => Buffer.from(body).toString("hex")),
+      );
+    }),
+  );
+});

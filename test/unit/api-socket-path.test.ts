@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+import { clientSocketPath, daemonSocketPath, socketCandidates } from "../../src/api/socket-path.ts";
+import { socketPathFor } from "../support/local-server.ts";
+
+const ofSystem = "/run/sessioncast/sessioncast.sock";
+const user = { environment: {}, userId: 54_321, temporaryDirectory: "/nowhere" };
+const ofUser = "/nowhere/sessioncast-54321/sessioncast.sock";
+
+test("the environment decides when it says so, and only then", () => {
+  const environment = { SESSIONCAST_SOCKET: "/x/y.sock", XDG_RUNTIME_DIR: "/x/run" };
+  assert.equal(daemonSocketPath({ ...user, environment }), "/x/y.sock");
+  assert.equal(clientSocketPath({ ...user, environment }), "/x/y.sock");
+  const empty = { SESSIONCAST_SOCKET: "", XDG_RUNTIME_DIR: "" };
+  assert.equal(daemonSocketPath({ ...user, environment: empty }), ofUser);
+});
+
+test("a daemon takes the first directory that its user can own", () => {
+  const environment = { XDG_RUNTIME_DIR: "/x/run" };
+  assert.equal(daemonSocketPath({ ...user, userId: 0, environment }), ofSystem);
+  assert.equal(daemonSocketPath({ ...user, environment }), "/x/run/sessioncast/sessioncast.sock");
+  assert.equal(daemonSocketPath(user), ofUser);
+});
+
+test("a client takes the first candidate that exists", (t) => {
+  const base = dirname(socketPathFor(t));
+  const surroundings = {
+    ...user,
+    environment: { XDG_RUNTIME_DIR: join(base, "run") },
+    temporaryDirectory: base,
+  };
+  const [first, system, last] = socketCandidates(surroundings);
+  assert.equal(system, ofSystem);
+  assert.equal(clientSocketPath(surroundings), first);
+  mkdirSync(dirname(String(last)));
+  writeFileSync(String(last), "");
+  assert.equal(clientSocketPath(surroundings), last);
+  mkdirSync(dirname(String(first)), { recursive: true });
+  writeFileSync(String(first), "");
+  assert.equal(clientSocketPath(surroundings), first);
+});

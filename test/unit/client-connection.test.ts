@@ -1,0 +1,281 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer, type Server, Socket } from "node:net";
+import { type TestContext, test } from "node:test";
+import { startServer } from "../../src/api/server.ts";
+import { type Client, connect, createClient, SessioncastError } from "../../src/client/connect.ts";
+import { PendingRequests } from "../../src/client/pending-requests.ts";
+import { FakeService } from "../support/fake-service.ts";
+import { serveFake, socketPathFor } from "../support/local-server.ts";
+import { frameOf } from "../support/raw-client.ts";
+
+const hour = 3_600_000;
+
+function refusal(code: string) {
+  return (error: unknown) => error instanceof SessioncastError && error.code === code;
+}
+
+const unavailable = refusal("SESSIONCAST_UNAVAILABLE");
+
+/** A sidecar that answers as the test says, or not at all. */
+async function serveRaw(t: TestContext, onChunk: (socket: Socket) => void) {
+  const path = socketPathFor(t);
+  const sockets = new Set<Socket>();
+  const server: Server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    socket.on("data", () => onChunk(socket));
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return { path, sockets };
+}
+
+function isServerSide(socket: Socket): boolean {
+  return "server" in socket && socket.server !== null;
+}
+
+/** An idle client does not keep the process alive, which is too early for a test that listens. */
+function stayAlive(t: TestContext): void {
+  const timer = setInterval(() => {}, hour);
+  t.after(() => clearInterval(timer));
+}
+
+function clientFor(t: TestContext, socket: string, timeoutMs = hour): Client {
+  const client = createClient({ socket, timeoutMs });
+  t.after(() => client.close());
+  return client;
+}
+
+test("without a sidecar everything rejects at once, long before the timeout", async (t) => {
+  const path = socketPathFor(t);
+  await assert.rejects(connect({ socket: path, timeoutMs: hour }), unavailable);
+  const client = clientFor(t, path);
+  await assert.rejects(client.get("s-1"), unavailable);
+  await assert.rejects(client.create("s-1", {}), unavailable);
+  await assert.rejects(client.ping(), unavailable);
+});
+
+test("a sidecar that does not greet counts as none when the time is over", async (t) => {
+  const { path } = await serveRaw(t, () => {});
+  await assert.rejects(connect({ socket: path, timeoutMs: 20 }), unavailable);
+  await assert.rejects(clientFor(t, path, 20).get("s-1"), (error: unknown) => {
+    return unavailable(error) || refusal("SESSIONCAST_TIMEOUT")(error);
+  });
+});
+
+test("a request without an answer times out, and the connection goes on", async (t) => {
+  let chunks = 0;
+  const { path } = await serveRaw(t, (socket) => {
+    chunks += 1;
+    if (chunks === 1) socket.write(frameOf([1, 0, Buffer.alloc(0)]));
+    // The late answer to the request that timed out comes with that to the next.
+    if (chunks === 3) socket.write(Buffer.concat([frameOf([2, 0, 1]), frameOf([3, 0, 2])]));
+  });
+  const client = await connect({ socket: path, timeoutMs: 50 });
+  t.after(() => client.close());
+  await assert.rejects(client.count(), refusal("SESSIONCAST_TIMEOUT"));
+  assert.equal(await client.count(), 2);
+});
+
+test("a request that timed out is forgotten", async () => {
+  let emptied = 0;
+  const pending = new PendingRequests(1, () => {
+    emptied += 1;
+  });
+  const ids: number[] = [];
+  const outcomes = [1, 2, 3].map(() => {
+    return new Promise((_, reject) => {
+      ids.push(pending.add({ settle: () => assert.fail(), reject }));
+    });
+  });
+  const keepAlive = setInterval(() => {}, hour);
+  for (const outcome of outcomes) await assert.rejects(outcome, refusal("SESSIONCAST_TIMEOUT"));
+  clearInterval(keepAlive);
+  assert.equal(new Set(ids).size, 3);
+  assert.equal(pending.size, 0);
+  assert.equal(emptied, 1);
+  for (const id of ids) assert.equal(pending.take(id), undefined);
+});
+
+test("a break rejects what is in flight, and is told to listeners", async (t) => {
+  stayAlive(t);
+  const { path, sockets } = await serveRaw(t, (socket) => {
+    if (socket.bytesWritten === 0) socket.write(frameOf([1, 0, Buffer.alloc(0)]));
+    else socket.destroy();
+  });
+  const client = await connect({ socket: path, timeoutMs: hour });
+  t.after(() => client.close());
+  const disconnected = once(client, "disconnect");
+  const requests = await Promise.allSettled([client.get("s-1"), client.ping(), client.count()]);
+  for (const request of requests) {
+    assert.ok(request.status === "rejected" && unavailable(request.reason));
+  }
+  await disconnected;
+  assert.ok(sockets.size >= 1);
+});
+
+test("after a break the client comes back by itself", async (t) => {
+  stayAlive(t);
+  const first = await serveFake(t);
+  const client = await connect({ socket: first.path, timeoutMs: hour });
+  t.after(() => client.close());
+  const disconnected = once(client, "disconnect");
+  await first.server.close();
+  await disconnected;
+  await assert.rejects(client.ping(), unavailable);
+  const connected = once(client, "connect");
+  await serveFake(t, { path: first.path });
+  await connected;
+  await client.ping();
+});
+
+test("a request does not wait for the back-off", async (t) => {
+  const path = socketPathFor(t);
+  const client = clientFor(t, path);
+  for (let attempt = 0; attempt < 10; attempt++) await assert.rejects(client.ping(), unavailable);
+  await serveFake(t, { path });
+  await client.ping();
+});
+
+test("a lazy client tells nothing before it has tried, and then the truth", async (t) => {
+  const path = socketPathFor(t);
+  const client = clientFor(t, path);
+  const events: string[] = [];
+  client.on("connect", () => events.push("connect"));
+  client.on("disconnect", () => events.push("disconnect"));
+  await assert.rejects(client.ping(), unavailable);
+  await assert.rejects(client.ping(), unavailable);
+  assert.deepEqual(events, ["disconnect"]);
+  await serveFake(t, { path });
+  await client.ping();
+  assert.deepEqual(events, ["disconnect", "connect"]);
+  await client.close();
+  assert.deepEqual(events, ["disconnect", "connect", "disconnect"]);
+});
+
+test("close rejects what is in flight and what comes later, and may be repeated", async (t) => {
+  const { path } = await serveFake(t);
+  const client = await connect({ socket: path });
+  const inFlight = client.get("s-1");
+  assert.equal(client.close(), client.close());
+  await assert.rejects(inFlight, refusal("SESSIONCAST_CLOSED"));
+  await assert.rejects(client.get("s-1"), refusal("SESSIONCAST_CLOSED"));
+  await assert.rejects(client.ready(), refusal("SESSIONCAST_CLOSED"));
+  await client.close();
+});
+
+test("requests of one turn leave in one write, also before there is a connection", async (t) => {
+  const { path } = await serveFake(t);
+  const client = clientFor(t, path);
+  const write = t.mock.method(Socket.prototype, "write");
+  // The reports of the test runner leave through a socket as well, and so do the replies.
+  const writes = () =>
+    write.mock.calls.filter(({ this: socket }) => {
+      return socket !== process.stdout && socket instanceof Socket && !isServerSide(socket);
+    }).length;
+  await Promise.all(Array.from({ length: 20 }, () => client.ping()));
+  // The greeting, and right behind it all the rest.
+  assert.equal(writes(), 2);
+  await Promise.all(Array.from({ length: 20 }, () => client.ping()));
+  assert.equal(writes(), 3);
+});
+
+test("a sidecar of another protocol is told apart from none", async (t) => {
+  const refusing = await serveRaw(t, (socket) => {
+    socket.end(frameOf([1, 1, "SESSIONCAST_PROTOCOL", "this sidecar speaks version 2"]));
+  });
+  const expected = refusal("SESSIONCAST_PROTOCOL");
+  await assert.rejects(connect({ socket: refusing.path, timeoutMs: hour }), expected);
+  await assert.rejects(clientFor(t, refusing.path).get("s-1"), expected);
+  const babbling = await serveRaw(t, (socket) => socket.write("220 smtp.example.org ESMTP\r\n"));
+  await assert.rejects(connect({ socket: babbling.path, timeoutMs: hour }), expected);
+});
+
+test("a reply that makes no sense rejects its request", async (t) => {
+  const { path } = await serveRaw(t, (socket) => {
+    if (socket.bytesWritten === 0) socket.write(frameOf([1, 0, Buffer.alloc(0)]));
+    else socket.write(frameOf([2, 0, "twelve"]));
+  });
+  const client = await connect({ socket: path, timeoutMs: hour });
+  t.after(() => client.close());
+  await assert.rejects(client.count(), refusal("SESSIONCAST_PROTOCOL"));
+});
+
+test("a client too many is told why", async (t) => {
+  const { path } = await serveFake(t, { clientsMax: 0 });
+  await assert.rejects(connect({ socket: path, timeoutMs: hour }), /as many clients/);
+});
+
+test("what a sidecar does not take is bounded", async (t) => {
+  const { path } = await serveRaw(t, (socket) => {
+    socket.pause();
+    socket.write(frameOf([1, 0, Buffer.alloc(0)]));
+  });
+  const client = await connect({ socket: path, timeoutMs: hour });
+  const large = Buffer.alloc(1_000_000);
+  const writes = Array.from({ length: 100 }, (_, index) => client.set(`s-${index}`, { large }));
+  const rejected = await Promise.any(
+    writes.map((write) => write.then(() => assert.fail(), String)),
+  );
+  assert.match(rejected, /does not keep up/);
+  await client.close();
+  const outcomes = await Promise.allSettled(writes);
+  assert.ok(outcomes.every((outcome) => outcome.status === "rejected"));
+});
+
+test("a timeout that is no time is refused at once", () => {
+  for (const timeoutMs of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
+    assert.throws(() => createClient({ timeoutMs }), refusal("SESSIONCAST_INVALID"));
+  }
+});
+
+const endings: [string, string][] = [
+  ["with an open connection", `await (await connect({ socket })).ping();`],
+  [
+    "while it tries to reconnect",
+    `await createClient({ socket: socket + "x" }).ping().catch(() => {});`,
+  ],
+  ["without ever using its client", `createClient({ socket });`],
+];
+
+for (const [what, script] of endings) {
+  test(`a process ends by itself ${what}`, async (t) => {
+    const { path } = await serveFake(t);
+    const module = new URL("../../src/client/connect.js", import.meta.url).href;
+    const source = `
+      import { connect, createClient } from ${JSON.stringify(module)};
+      const socket = ${JSON.stringify(path)};
+      ${script}
+      process.stdout.write("done");`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", source]);
+    t.after(() => child.kill("SIGKILL"));
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on("data", (chunk: Buffer) => {
+        output += chunk.toString();
+      });
+    }
+    const [exitCode] = await once(child, "exit");
+    assert.deepEqual([exitCode, output], [0, "done"]);
+  });
+}
+
+test("a process waits for the answers that it asked for", async (t) => {
+  const path = socketPathFor(t);
+  const service = new FakeService();
+  const server = await startServer({ path, service });
+  t.after(() => server.close());
+  const module = new URL("../../src/client/connect.js", import.meta.url).href;
+  const source = `
+    import { createClient } from ${JSON.stringify(module)};
+    void createClient({ socket: ${JSON.stringify(path)} }).create("s-1", { a: 1 });`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", source]);
+  const [exitCode] = await once(child, "exit");
+  assert.equal(exitCode, 0);
+  assert.deepEqual(service.calls, ["create"]);
+});
