@@ -1,0 +1,18 @@
+import { basename, relative } from "node:path";
+
+/** How the user can run this program again: it may be installed, in a package or in a checkout. */
+export function commandName(script = process.argv[1] ?? "", directory = process.cwd()): string {
+  if (basename(script) === "sessioncast.js")
+    return `node ${shellWord(shortest(script, directory))}`;
+  return script.includes("/node_modules/.bin/") ? "npx sessioncast" : "sessioncast";
+}
+
+function shortest(path: string, directory: string): string {
+  const relativePath = relative(directory, path);
+  return relativePath.length < path.length ? relativePath : path;
+}
+
+export function shellWord(word: string): string {
+  if (/^[\w./:@%+,=-]+$/.test(word)) return word;
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}

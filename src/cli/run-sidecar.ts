@@ -1,0 +1,67 @@
+import type { LoadedConfiguration } from "../daemon/configuration.ts";
+import { createLog } from "../daemon/log.ts";
+import { readVersion } from "../daemon/version.ts";
+import { commandName, shellWord } from "./command-name.ts";
+import { print } from "./output.ts";
+import { formatPairs } from "./table.ts";
+
+/**
+ * Runs until SIGTERM or SIGINT, which leave the cluster first, so that peers need not find out.
+ * Whoever sends a second signal wants it to end at once.
+ */
+export async function runSidecar(loaded: LoadedConfiguration): Promise<void> {
+  const { configuration } = loaded;
+  const log = createLog({
+    level: configuration.log.level,
+    write: (line) => process.stderr.write(line),
+    now: Date.now,
+  });
+  // Before the start: a signal that arrives meanwhile must not leave a socket file behind.
+  const stopped = nextSignal();
+  const { startSidecar } = await import("../daemon/sidecar.ts");
+  const sidecar = await startSidecar({ configuration, log });
+  print(describeStart(loaded, sidecar));
+  log.info("stopping", { signal: await stopped });
+  await sidecar.close();
+  log.info("stopped");
+}
+
+const exitCodeOfSecondSignal = 1;
+
+function nextSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    let isStopping = false;
+    const onSignal = (signal: string) => {
+      if (isStopping) process.exit(exitCodeOfSecondSignal);
+      isStopping = true;
+      resolve(signal);
+    };
+    process.on("SIGTERM", onSignal);
+    process.on("SIGINT", onSignal);
+  });
+}
+
+function describeStart(
+  { configuration, origins }: LoadedConfiguration,
+  sidecar: { readonly node: string; readonly socketPath: string },
+): string {
+  const { cluster, gossip } = configuration;
+  const command = commandName();
+  const isElsewhere = origins["local.socket"] !== "default";
+  const socket = isElsewhere ? ` --socket ${shellWord(sidecar.socketPath)}` : "";
+  return [
+    `sessioncast ${readVersion()} runs node ${sidecar.node} of cluster ${cluster}`,
+    formatPairs(
+      [
+        ["process", String(process.pid)],
+        ["local socket", sidecar.socketPath],
+        ["gossip", `${gossip.group}:${gossip.port}, interface ${gossip.interface}`],
+      ],
+      "  ",
+    ),
+    "try in another terminal:",
+    `  ${command} set${socket} demo name=ada visits=1`,
+    `  ${command} get${socket} demo`,
+    `  ${command} stats${socket} --watch`,
+  ].join("\n");
+}

@@ -1,0 +1,213 @@
+import { limits } from "../protocol/limits.ts";
+
+/** What an operator may choose. Everything else is a limit and lives in `protocol/limits.ts`. */
+export interface Configuration {
+  /** Empty: the host name; see `resolveNodeName`. */
+  readonly node: string;
+  readonly cluster: string;
+  readonly local: {
+    /** Empty: where the client library looks by default. */
+    readonly socket: string;
+  };
+  readonly gossip: {
+    readonly group: string;
+    readonly port: number;
+    readonly interface: string;
+    readonly ttl: number;
+    readonly receiveBufferBytes: number;
+    readonly insecurePlaintext: boolean;
+    readonly faultDropRate: number;
+  };
+  readonly sessions: {
+    readonly bytesMax: number;
+    readonly countMax: number;
+    readonly idleMs: number;
+    readonly absoluteMs: number;
+    readonly tombstoneRetentionMs: number;
+    readonly tombstonesMax: number;
+  };
+  readonly log: {
+    readonly level: LogLevel;
+  };
+}
+
+export const logLevels = ["debug", "info", "warn", "error"] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+type DottedKey<T> = {
+  [S in keyof T & string]: T[S] extends object ? `${S}.${keyof T[S] & string}` : S;
+}[keyof T & string];
+
+/** A key as it is printed and looked up: `gossip.port`. */
+export type ConfigurationKey = DottedKey<Configuration>;
+
+export type ConfigurationValue<K extends ConfigurationKey> = K extends keyof Configuration
+  ? Configuration[K]
+  : K extends `${infer S extends keyof Configuration}.${infer N}`
+    ? N extends keyof Configuration[S]
+      ? Configuration[S][N]
+      : never
+    : never;
+
+export type SettingValue = string | number | boolean;
+
+export interface Setting<V> {
+  readonly default: V;
+  /** Completes the sentence "Set it to ...". */
+  readonly allowed: string;
+  /** Given a value of the file: the setting, or undefined when it is not allowed. */
+  read(candidate: unknown): V | undefined;
+  /** What a text of the environment or of a flag would be in the file. */
+  fromText(text: string): unknown;
+}
+
+const tenYearsMs = 315_360_000_000;
+/** A JavaScript Map holds 2^24 entries; a store that may grow beyond would fail under load. */
+const entriesMax = 16_000_000;
+/** `sun_path` is 104 octets on BSD and macOS and 108 on Linux, with the closing zero. */
+const socketPathBytesMax = 103;
+
+/** The only place where a default, a bound or a type of a key is written. */
+export const schema: { readonly [K in ConfigurationKey]: Setting<ConfigurationValue<K>> } = {
+  node: name({ default: "", emptyMeans: "the host name" }),
+  cluster: name({ default: "default" }),
+  "local.socket": text({
+    default: "",
+    allowed: `a path of at most ${socketPathBytesMax} octets (empty: the default place)`,
+    accept: (path) => !path.includes("\0") && Buffer.byteLength(path) <= socketPathBytesMax,
+  }),
+  "gossip.group": text({
+    default: "239.255.83.67",
+    allowed: "an IPv4 multicast address (224.0.0.0 to 239.255.255.255)",
+    accept: isMulticastAddress,
+  }),
+  "gossip.port": integer({ default: 45_883, min: 1, max: 65_535 }),
+  "gossip.interface": text({
+    default: "loopback",
+    allowed: '"loopback", "auto", the name of an interface or an IPv4 address of this host',
+    accept: isInterfaceChoice,
+  }),
+  "gossip.ttl": integer({ default: 1, min: 0, max: 255 }),
+  "gossip.receiveBufferBytes": integer({ default: 4_194_304, min: 65_536, max: 1_073_741_824 }),
+  "gossip.insecurePlaintext": flag({ default: false }),
+  "gossip.faultDropRate": fraction({ default: 0, min: 0, max: 0.9 }),
+  "sessions.bytesMax": integer({
+    default: 268_435_456,
+    // A session of the largest size must fit beside the one that replaces it.
+    min: 2 * limits.sessionBytesMax,
+    max: 1_099_511_627_776,
+  }),
+  "sessions.countMax": integer({ default: 1_000_000, min: 1, max: entriesMax }),
+  "sessions.idleMs": integer({ default: 1_800_000, min: 0, max: tenYearsMs }),
+  "sessions.absoluteMs": integer({ default: 0, min: 0, max: tenYearsMs }),
+  "sessions.tombstoneRetentionMs": integer({ default: 86_400_000, min: 1_000, max: tenYearsMs }),
+  "sessions.tombstonesMax": integer({ default: 1_000_000, min: 1, max: entriesMax }),
+  "log.level": choice({ default: "info", choices: logLevels }),
+};
+
+export const configurationKeys: readonly ConfigurationKey[] =
+  Object.keys(schema).filter(isConfigurationKey);
+
+export function isConfigurationKey(key: string): key is ConfigurationKey {
+  return Object.hasOwn(schema, key);
+}
+
+interface TextOptions {
+  readonly default: string;
+  readonly allowed: string;
+  accept(text: string): boolean;
+}
+
+function text(options: TextOptions): Setting<string> {
+  return {
+    default: options.default,
+    allowed: options.allowed,
+    read: (candidate) =>
+      typeof candidate === "string" && options.accept(candidate) ? candidate : undefined,
+    fromText: (given) => given,
+  };
+}
+
+/** Not from node:net: the rooms of the peers' side do not open its door, not even for a check. */
+function isIpv4Address(candidate: string): boolean {
+  const octets = candidate.split(".");
+  const isOctet = (octet: string) => /^(0|[1-9]\d{0,2})$/.test(octet) && Number(octet) <= 255;
+  return octets.length === 4 && octets.every(isOctet);
+}
+
+/** The alphabet of names keeps them whole in logs, tables, file names and metric labels. */
+export function isName(candidate: string): boolean {
+  return /^[A-Za-z0-9._-]+$/.test(candidate) && candidate.length <= limits.nodeNameBytesMax;
+}
+
+function name(options: {
+  readonly default: string;
+  readonly emptyMeans?: string;
+}): Setting<string> {
+  const empty = options.emptyMeans === undefined ? "" : ` (empty: ${options.emptyMeans})`;
+  return text({
+    default: options.default,
+    allowed: `1 to ${limits.nodeNameBytesMax} letters, digits, dots, dashes or underscores${empty}`,
+    accept: (given) => isName(given) || (given === "" && options.emptyMeans !== undefined),
+  });
+}
+
+interface NumberOptions {
+  readonly default: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+function integer(options: NumberOptions): Setting<number> {
+  return {
+    default: options.default,
+    allowed: `an integer from ${options.min} to ${options.max}`,
+    read: (candidate) =>
+      Number.isInteger(candidate) && isWithin(candidate, options) ? candidate : undefined,
+    fromText: (given) => (/^\d{1,16}$/.test(given) ? Number(given) : given),
+  };
+}
+
+function fraction(options: NumberOptions): Setting<number> {
+  return {
+    default: options.default,
+    allowed: `a number from ${options.min} to ${options.max}`,
+    read: (candidate) => (isWithin(candidate, options) ? candidate : undefined),
+    fromText: (given) => (/^\d{1,3}(\.\d{1,16})?$/.test(given) ? Number(given) : given),
+  };
+}
+
+function isWithin(candidate: unknown, bounds: NumberOptions): candidate is number {
+  return typeof candidate === "number" && candidate >= bounds.min && candidate <= bounds.max;
+}
+
+function flag(options: { readonly default: boolean }): Setting<boolean> {
+  return {
+    default: options.default,
+    allowed: "true or false",
+    read: (candidate) => (typeof candidate === "boolean" ? candidate : undefined),
+    fromText: (given) => (given === "true" ? true : given === "false" ? false : given),
+  };
+}
+
+function choice<C extends string>(options: {
+  readonly default: C;
+  readonly choices: readonly C[];
+}): Setting<C> {
+  return {
+    default: options.default,
+    allowed: `one of ${options.choices.join(", ")}`,
+    read: (candidate) => options.choices.find((known) => known === candidate),
+    fromText: (given) => given,
+  };
+}
+
+function isMulticastAddress(address: string): boolean {
+  return isIpv4Address(address) && (Number.parseInt(address, 10) & 0xf0) === 224;
+}
+
+/** Whether such an interface exists is for the socket to say; it may appear later. */
+function isInterfaceChoice(interfaceChoice: string): boolean {
+  if (/^[\d.]+$/.test(interfaceChoice)) return isIpv4Address(interfaceChoice);
+  return /^[^\p{C}\p{Z}](?:[^\p{C}]{0,62}[^\p{C}\p{Z}])?$/u.test(interfaceChoice);
+}

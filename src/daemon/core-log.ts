@@ -1,0 +1,44 @@
+import { unreachable } from "../base/assert.ts";
+import type { CoreEvent } from "../core/outbox.ts";
+import type { Log } from "./log.ts";
+
+/** What the core has to say, as log lines. */
+export function logCoreEvent(log: Log, event: CoreEvent): void {
+  switch (event.event) {
+    case "ready":
+      log.info("ready", { reason: event.reason });
+      return;
+    case "peer_up":
+    case "peer_left":
+    case "peer_restarted":
+      log.info(event.event, { ...event.peer });
+      return;
+    case "peer_down":
+      log.warn(event.event, { ...event.peer });
+      return;
+    case "peer_skewed":
+      log.warn(event.event, {
+        ...event.peer,
+        aheadMs: event.aheadMs,
+        remedy: "synchronise the clocks; its writes are refused meanwhile",
+      });
+      return;
+    case "name_taken":
+      log.error(event.event, { ...event.peer, remedy: "give each node a name of its own" });
+      return;
+    case "tombstones_dropped":
+      log.error(event.event, {
+        count: event.count,
+        remedy: "raise sessions.tombstonesMax; destroyed sessions may come back until then",
+      });
+      return;
+    case "sessions_evicted":
+      log.warn(event.event, {
+        count: event.count,
+        remedy: "raise sessions.bytesMax or sessions.countMax",
+      });
+      return;
+    default:
+      unreachable(event);
+  }
+}

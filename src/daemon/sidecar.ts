@@ -1,0 +1,158 @@
+import { randomBytes } from "node:crypto";
+import { hostname, networkInterfaces } from "node:os";
+import { type LocalServer, startServer } from "../api/server.ts";
+import type { SessionService } from "../api/service.ts";
+import { daemonSocketPath } from "../api/socket-path.ts";
+import { OperatorError } from "../base/operator-error.ts";
+import { Driver, type DriverOptions } from "../net/driver.ts";
+import { type ChosenInterface, chooseInterface } from "../net/interface-choice.ts";
+import type { BootId } from "../protocol/frames.ts";
+import { clusterIdentity } from "../wire/datagram-codec.ts";
+import { type Configuration, resolveNodeName } from "./configuration.ts";
+import { logCoreEvent } from "./core-log.ts";
+import type { Log } from "./log.ts";
+import { collectStats } from "./stats.ts";
+import { readVersion } from "./version.ts";
+
+export interface Sidecar {
+  readonly socketPath: string;
+  readonly node: string;
+  /** Leaves the cluster, gives the socket back; the same promise however often called. */
+  close(): Promise<void>;
+}
+
+/** Puts the rooms together and runs them: gossip first, then the socket that depends on it. */
+export async function startSidecar(options: {
+  readonly configuration: Configuration;
+  readonly log: Log;
+}): Promise<Sidecar> {
+  const { configuration, log } = options;
+  const node = resolveNodeName(configuration.node, hostname());
+  const chosen = chooseInterface(configuration.gossip.interface, networkInterfaces());
+  const warnings = guardPlaintext(configuration, chosen);
+  const driver = await Driver.start(driverOptions(configuration, node, chosen, log));
+  warnings.push(...bufferWarnings(configuration, driver));
+  for (const warning of warnings) log.warn("warning", { text: warning });
+  const version = readVersion();
+  const startedMs = driver.now().monotonicMs;
+  const { cluster } = configuration;
+  let server: LocalServer | undefined;
+  const sources = { version, node, cluster, startedMs, driver, server: () => server, warnings };
+  const service = sessionService(driver, {
+    hello: () => ({ version, node, cluster, state: driver.replica.phase }),
+    stats: () => collectStats(sources),
+  });
+  const socketPath = configuration.local.socket || daemonSocketPath();
+  try {
+    server = await startServer({ path: socketPath, service, log: (...line) => log.warn(...line) });
+  } catch (error) {
+    await driver.close();
+    throw error;
+  }
+  log.info("started", { node, cluster, socket: socketPath, interface: chosen.address });
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    await server?.close();
+    await driver.close();
+  };
+  return {
+    socketPath,
+    node,
+    close() {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+/** The replica's commands at the present time; whatever writes wakes the driver. */
+function sessionService(
+  driver: Driver,
+  about: Pick<SessionService, "hello" | "stats">,
+): SessionService {
+  const { replica } = driver;
+  const written = <T>(outcome: T): T => {
+    driver.wake();
+    return outcome;
+  };
+  return {
+    ...about,
+    get: (id) => replica.get(id, driver.now()),
+    create: (id, attributes, lifetime) =>
+      written(replica.create(id, attributes, lifetime, driver.now())),
+    set: (id, attributes, lifetime) => written(replica.set(id, attributes, lifetime, driver.now())),
+    patch: (id, set, unset) => written(replica.patch(id, set, unset, driver.now())),
+    touch: (id, idleMs) => written(replica.touch(id, idleMs, driver.now())),
+    destroy: (id) => written(replica.destroy(id, driver.now())),
+    list: (query) => replica.list(query, driver.now()),
+    count: () => replica.store.aliveCount,
+  };
+}
+
+function driverOptions(
+  configuration: Configuration,
+  node: string,
+  chosen: ChosenInterface,
+  log: Log,
+): DriverOptions {
+  const { gossip, sessions } = configuration;
+  return {
+    boot: newBootId(),
+    seed: randomBytes(4).readUInt32BE(),
+    identity: clusterIdentity(configuration.cluster),
+    replica: {
+      name: node,
+      bytesMax: sessions.bytesMax,
+      countMax: sessions.countMax,
+      tombstonesMax: sessions.tombstonesMax,
+      tombstoneRetentionMs: sessions.tombstoneRetentionMs,
+      idleMsDefault: sessions.idleMs,
+      absoluteMsDefault: sessions.absoluteMs,
+    },
+    transport: {
+      group: gossip.group,
+      port: gossip.port,
+      interfaceAddress: chosen.address,
+      ttl: gossip.ttl,
+      receiveBufferBytes: gossip.receiveBufferBytes,
+      faultDropRate: gossip.faultDropRate,
+    },
+    onEvent: (event) => logCoreEvent(log, event),
+  };
+}
+
+/** Start time and randomness: later starts of one node sort after earlier ones. */
+function newBootId(): BootId {
+  const id = Buffer.alloc(12);
+  id.writeUIntBE(Date.now(), 0, 6);
+  randomBytes(6).copy(id, 6);
+  return id.toString("hex");
+}
+
+/** Datagrams are not sealed yet, and sessions are bearer secrets: they stay on this machine. */
+function guardPlaintext(configuration: Configuration, chosen: ChosenInterface): string[] {
+  const warnings: string[] = [];
+  if (configuration.gossip.faultDropRate > 0) {
+    warnings.push("gossip.faultDropRate drops arriving datagrams on purpose");
+  }
+  if (chosen.loopback) return warnings;
+  if (!configuration.gossip.insecurePlaintext) {
+    throw new OperatorError(
+      "E_PLAINTEXT",
+      `${chosen.name} (${chosen.address}) leads to a network, and datagrams are not encrypted`,
+      "Stay on loopback, or start with --insecure-plaintext on a network that you trust entirely",
+    );
+  }
+  warnings.push("PLAINTEXT: whoever is on the network can read and forge sessions");
+  return warnings;
+}
+
+function bufferWarnings(configuration: Configuration, driver: Driver): string[] {
+  const asked = configuration.gossip.receiveBufferBytes;
+  const granted = driver.transport?.receiveBufferBytes ?? asked;
+  if (granted >= asked) return [];
+  return [
+    `the kernel granted ${granted} of ${asked} bytes of receive buffer, so bursts may be lost; ` +
+      `raise it with: sysctl -w net.core.rmem_max=${asked}`,
+  ];
+}

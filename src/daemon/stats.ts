@@ -1,0 +1,69 @@
+import type { LocalServer } from "../api/server.ts";
+import type { Peer } from "../core/membership/peer.ts";
+import type { Driver } from "../net/driver.ts";
+
+export interface StatsSources {
+  readonly version: string;
+  readonly node: string;
+  readonly cluster: string;
+  readonly startedMs: number;
+  readonly driver: Driver;
+  readonly server: () => LocalServer | undefined;
+  /** What an operator should not overlook; see `startSidecar`. */
+  readonly warnings: readonly string[];
+}
+
+/** What `sessioncast stats` shows: plain data, numbers only grow unless they are sizes. */
+export function collectStats(sources: StatsSources): Record<string, unknown> {
+  const { driver } = sources;
+  const { replica, transport } = driver;
+  const { store, counters } = replica;
+  const now = driver.now();
+  const server = sources.server();
+  return {
+    version: sources.version,
+    pid: process.pid,
+    node: sources.node,
+    cluster: sources.cluster,
+    state: replica.phase,
+    uptimeMs: Math.round(now.monotonicMs - sources.startedMs),
+    sessions: { count: store.aliveCount, bytes: store.bytes, tombstones: store.tombstoneCount },
+    peers: [...replica.peers.all()].map((peer) => describePeer(peer, now.monotonicMs)),
+    digest: hex(store.trie.root.high) + hex(store.trie.root.low),
+    warnings: sources.warnings,
+    datagrams: {
+      ...transport?.counters,
+      rejected: driver.rejects,
+      address: transport?.address,
+      receiveBufferBytes: transport?.receiveBufferBytes,
+    },
+    naks: counters.naks,
+    stream: counters.stream,
+    reconcile: counters.reconcile,
+    membership: counters.membership,
+    store: counters.store,
+    buffers: replica.buffers,
+    local: { clients: server?.clients ?? 0, ...server?.counters },
+    cpuMicros: Math.round(process.cpuUsage().user + process.cpuUsage().system),
+    memory: { residentBytes: process.memoryUsage.rss() },
+  };
+}
+
+function describePeer(peer: Peer, nowMs: number): Record<string, unknown> {
+  return {
+    node: peer.name,
+    address: peer.address,
+    state: peer.state,
+    phase: peer.phase,
+    boot: peer.boot,
+    lastHeardMs: Math.round(nowMs - peer.lastHeardMs),
+    records: peer.count,
+    digest: hex(peer.digest.high) + hex(peer.digest.low),
+    missingSequences: peer.incoming.missingCount,
+    skewMs: peer.skewMs,
+  };
+}
+
+function hex(half: number): string {
+  return (half >>> 0).toString(16).padStart(8, "0");
+}

@@ -1,0 +1,132 @@
+import type { Now } from "../base/now.ts";
+import { Prng } from "../base/prng.ts";
+import type { Address, CoreEvent, Outbox } from "../core/outbox.ts";
+import { Replica, type ReplicaOptions } from "../core/replica.ts";
+import type { BootId, Frame } from "../protocol/frames.ts";
+import { stampTimeOf } from "../session/stamp.ts";
+import { type ClusterIdentity, DatagramCodec } from "../wire/datagram-codec.ts";
+import { deltaCodec } from "../wire/delta-codec.ts";
+import type { Reject } from "../wire/header.ts";
+import { openTransport, type Transport, type TransportOptions } from "./udp-transport.ts";
+
+export interface DriverOptions {
+  readonly replica: Omit<ReplicaOptions, "hashKey" | "boot">;
+  readonly boot: BootId;
+  readonly seed: number;
+  readonly identity: ClusterIdentity;
+  readonly transport: TransportOptions;
+  readonly onEvent: (event: CoreEvent) => void;
+}
+
+/**
+ * Runs a replica on real sockets and real time: the only place with a timer. All input of one turn
+ * of the event loop is taken in first; then one tick at the turn's end sends what it led to. So a
+ * lone write leaves at once, and a burst leaves in full datagrams, without a delay to tune.
+ */
+export class Driver implements Outbox {
+  readonly replica: Replica;
+  readonly rejects: Partial<Record<Reject, number>> = {};
+  readonly #codec: DatagramCodec;
+  readonly #onEvent: (event: CoreEvent) => void;
+  #transport: Transport | undefined;
+  #turn: NodeJS.Immediate | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+  #closed = false;
+
+  private constructor(options: DriverOptions) {
+    this.#codec = new DatagramCodec(options.boot, options.identity);
+    this.#onEvent = options.onEvent;
+    const replicaOptions = {
+      ...options.replica,
+      boot: options.boot,
+      hashKey: options.identity.hashKey,
+    };
+    this.replica = new Replica(replicaOptions, deltaCodec, this, new Prng(options.seed));
+  }
+
+  static async start(options: DriverOptions): Promise<Driver> {
+    const driver = new Driver(options);
+    driver.#transport = await openTransport(options.transport, (bytes, source) =>
+      driver.#receive(bytes, source),
+    );
+    driver.replica.start(driver.now());
+    driver.wake();
+    return driver;
+  }
+
+  now(): Now {
+    return { monotonicMs: performance.now(), wallMs: Date.now() };
+  }
+
+  /** Something was put in: tick once this turn's input is all in. */
+  wake(): void {
+    if (this.#turn !== undefined || this.#closed) return;
+    this.#turn = setImmediate(this.#tick);
+  }
+
+  get transport(): Transport | undefined {
+    return this.#transport;
+  }
+
+  multicast(frames: readonly Frame[]): void {
+    this.#transport?.multicast(this.#encode(frames));
+  }
+
+  unicast(address: Address, frames: readonly Frame[]): void {
+    this.#transport?.unicast(address, this.#encode(frames));
+  }
+
+  notify(event: CoreEvent): void {
+    this.#onEvent(event);
+  }
+
+  /** Leaves the cluster and closes the sockets. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearImmediate(this.#turn);
+    clearTimeout(this.#timer);
+    this.replica.leave(this.now());
+    await this.#transport?.close();
+  }
+
+  #encode(frames: readonly Frame[]): Buffer {
+    const clock = Math.max(this.replica.clockTime, stampTimeOf(Date.now()));
+    return this.#codec.encode(frames, clock);
+  }
+
+  #receive(bytes: Buffer, source: Address): void {
+    if (this.#closed || this.#codec.isOwn(bytes)) return;
+    const opened = this.#codec.decode(bytes);
+    if (!opened.ok) {
+      this.rejects[opened.reject] = (this.rejects[opened.reject] ?? 0) + 1;
+      return;
+    }
+    this.replica.receive(opened.datagram, source, this.now());
+    this.wake();
+  }
+
+  readonly #tick = (): void => {
+    this.#turn = undefined;
+    if (this.#closed) return;
+    const now = this.now();
+    this.replica.tick(now);
+    const deadline = this.replica.deadline();
+    if (deadline <= now.monotonicMs) this.wake();
+    else this.#arm(deadline, now.monotonicMs);
+  };
+
+  /** A timer that is already due sooner is left alone: it only makes an early tick. */
+  #arm(deadlineMs: number, nowMs: number): void {
+    if (this.#timer !== undefined && this.#timerAtMs <= deadlineMs) return;
+    clearTimeout(this.#timer);
+    this.#timerAtMs = deadlineMs;
+    this.#timer = setTimeout(this.#onTimer, Math.max(1, deadlineMs - nowMs));
+  }
+
+  readonly #onTimer = (): void => {
+    this.#timer = undefined;
+    this.#tick();
+  };
+}
