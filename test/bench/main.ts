@@ -1,0 +1,40 @@
+import { parseArgs } from "node:util";
+import { benchLocal } from "./local.ts";
+import { describeMachine } from "./measure.ts";
+import { benchReplication } from "./replication.ts";
+
+/**
+ * `npm run bench -- replication|local [--quick] [--json]`. Figures are medians with their spread;
+ * `--quick` only shows that the bench runs. With `--json` the last line is one object.
+ */
+const { values, positionals } = parseArgs({
+  options: { quick: { type: "boolean" }, json: { type: "boolean" }, nodes: { type: "string" } },
+  allowPositionals: true,
+});
+const quick = values.quick === true;
+const print = (line: string) => process.stdout.write(`${line}\n`);
+const nodes = values.nodes?.split(",").map(Number) ?? (quick ? [2] : [2, 4]);
+
+const benches: Record<string, () => Promise<readonly unknown[]>> = {
+  replication: () =>
+    benchReplication(
+      {
+        nodes,
+        repeats: quick ? 1 : 5,
+        updates: quick ? 20_000 : 200_000,
+        loneWrites: quick ? 200 : 2_000,
+      },
+      print,
+    ),
+  local: () => benchLocal({ repeats: quick ? 1 : 5, gets: quick ? 20_000 : 200_000 }, print),
+};
+
+const bench = benches[positionals[0] ?? ""];
+if (bench === undefined) {
+  process.stderr.write(`usage: npm run bench -- ${Object.keys(benches).join("|")} [--json]\n`);
+  process.exitCode = 2;
+} else {
+  print(describeMachine());
+  const results = await bench();
+  if (values.json) print(JSON.stringify({ results }));
+}

@@ -1,0 +1,160 @@
+import { performance } from "node:perf_hooks";
+import type { Client } from "../../src/client/connect.ts";
+import { ProcessCluster, type SidecarProcess, type Stats } from "../support/sidecar-process.ts";
+import { median, percentile, pipelined, round, withSpread } from "./measure.ts";
+
+export interface ReplicationOptions {
+  readonly nodes: readonly number[];
+  readonly repeats: number;
+  readonly updates: number;
+  readonly loneWrites: number;
+}
+
+export interface ReplicationResult {
+  readonly nodes: number;
+  readonly updatesPerSecond: number;
+  readonly bytesPerUpdate: number;
+  readonly receiverCpuMicrosPerUpdate: number;
+  readonly latencyMicros: { readonly p50: number; readonly p99: number };
+}
+
+interface Run {
+  readonly updatesPerSecond: number;
+  readonly bytesPerUpdate: number;
+  readonly receiverCpuMicros: number;
+}
+
+const sessionCount = 10_000;
+const inFlight = 512;
+const value = "v".repeat(100);
+
+/**
+ * Real sidecars on loopback, one client process. Each update sets one 100-byte attribute of one of
+ * 10 000 sessions through the first node; a run ends when every node has applied every update. The
+ * sessions take turns, so that no update overtakes another of its session and is conflated with it.
+ */
+export async function benchReplication(
+  options: ReplicationOptions,
+  print: (line: string) => void,
+): Promise<ReplicationResult[]> {
+  const results: ReplicationResult[] = [];
+  for (const count of options.nodes) {
+    const cluster = await ProcessCluster.open();
+    try {
+      for (let index = 0; index < count; index++) await cluster.add(`n${index}`).start();
+      results.push(await benchCluster(cluster, options, print));
+    } finally {
+      await cluster.close();
+    }
+  }
+  return results;
+}
+
+async function benchCluster(
+  cluster: ProcessCluster,
+  options: ReplicationOptions,
+  print: (line: string) => void,
+): Promise<ReplicationResult> {
+  const writer = cluster.nodes[0] as SidecarProcess;
+  const client = await writer.client();
+  await pipelined(sessionCount, inFlight, (index) => client.create(idOf(index), { value }));
+  await cluster.converged(sessionCount);
+  await throughput(cluster, client, options.updates);
+  const runs: Run[] = [];
+  for (let repeat = 0; repeat < options.repeats; repeat++) {
+    runs.push(await throughput(cluster, client, options.updates));
+  }
+  const latencies = await loneWrites(cluster, client, options.loneWrites);
+  const p50 = round(percentile(latencies, 0.5));
+  const p99 = round(percentile(latencies, 0.99));
+  print(`${cluster.nodes.length} nodes`);
+  print(`  updates/s on every node     ${withSpread(runs.map((run) => run.updatesPerSecond))}`);
+  print(
+    `  bytes sent per update       ${withSpread(
+      runs.map((run) => run.bytesPerUpdate),
+      1,
+    )}`,
+  );
+  print(
+    `  receiver CPU per update, us ${withSpread(
+      runs.map((run) => run.receiverCpuMicros),
+      2,
+    )}`,
+  );
+  print(`  lone write seen there, us   p50 ${p50}, p99 ${p99}`);
+  return {
+    nodes: cluster.nodes.length,
+    updatesPerSecond: Math.round(median(runs.map((run) => run.updatesPerSecond))),
+    bytesPerUpdate: round(median(runs.map((run) => run.bytesPerUpdate))),
+    receiverCpuMicrosPerUpdate: round(median(runs.map((run) => run.receiverCpuMicros)), 2),
+    latencyMicros: { p50, p99 },
+  };
+}
+
+async function throughput(cluster: ProcessCluster, client: Client, updates: number): Promise<Run> {
+  const before = await statsOf(cluster);
+  const startMs = performance.now();
+  await pipelined(updates, inFlight, (index) => client.patch(idOf(index), { set: { value } }));
+  await allApplied(cluster, before, updates);
+  const seconds = (performance.now() - startMs) / 1_000;
+  const after = await statsOf(cluster);
+  const sent = grown(before, after, (stats) => stats.datagrams.bytesSent ?? 0)[0] ?? 0;
+  const cpu = grown(before, after, (stats) => stats.cpuMicros).slice(1);
+  return {
+    updatesPerSecond: updates / seconds,
+    bytesPerUpdate: sent / updates,
+    receiverCpuMicros: median(cpu) / updates,
+  };
+}
+
+/** Every node has applied as many deltas as were written: none was conflated, none is missing. */
+async function allApplied(
+  cluster: ProcessCluster,
+  before: readonly Stats[],
+  updates: number,
+): Promise<void> {
+  for (;;) {
+    const after = await statsOf(cluster);
+    const applied = grown(before, after, (stats) => stats.stream.deltasApplied ?? 0).slice(1);
+    if (applied.every((count) => count >= updates)) return;
+    const sent = grown(before, after, (stats) => stats.stream.deltasSent ?? 0)[0] ?? 0;
+    if (sent < updates) throw new Error(`only ${sent} of ${updates} updates left: conflated`);
+  }
+}
+
+/** From before the write on one node until a read on the last node shows it. */
+async function loneWrites(
+  cluster: ProcessCluster,
+  client: Client,
+  count: number,
+): Promise<number[]> {
+  const reader = await (cluster.nodes.at(-1) as SidecarProcess).client();
+  const samples: number[] = [];
+  for (let index = 0; index < count; index++) {
+    const startMs = performance.now();
+    const written = client.patch("s0", { set: { index } });
+    for (;;) {
+      const session = await reader.get<{ index: number }>("s0");
+      if (session?.attributes.index === index) break;
+    }
+    samples.push((performance.now() - startMs) * 1_000);
+    await written;
+  }
+  return samples;
+}
+
+function idOf(index: number): string {
+  return `s${index % sessionCount}`;
+}
+
+function statsOf(cluster: ProcessCluster): Promise<Stats[]> {
+  return Promise.all(cluster.nodes.map((node) => node.stats()));
+}
+
+function grown(
+  before: readonly Stats[],
+  after: readonly Stats[],
+  read: (stats: Stats) => number,
+): number[] {
+  return after.map((stats, index) => read(stats) - read(before[index] ?? stats));
+}
