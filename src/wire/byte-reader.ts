@@ -1,3 +1,5 @@
+import { isUtf8 } from "node:buffer";
+
 /**
  * Reads foreign octets. It never throws: past the end, or at a malformed number, it turns `failed`
  * and returns zeros from then on, so a parser checks once at the end instead of at every step.
@@ -68,13 +70,15 @@ export class ByteReader {
     return 0;
   }
 
+  /** UTF-8 only: what replaces a malformed octet is longer than it, so it could not be sent on. */
   text(): string {
     const bytes = this.u8();
     if (!this.#take(bytes)) return "";
     const start = this.#position - bytes;
     for (let index = start; index < this.#position; index++) {
       if ((this.#buffer[index] as number) >= 128) {
-        return this.#buffer.toString("utf8", start, this.#position);
+        this.#failed = !isUtf8(this.#buffer.subarray(start, this.#position));
+        return this.#failed ? "" : this.#buffer.toString("utf8", start, this.#position);
       }
     }
     return this.#buffer.toString("latin1", start, this.#position);
