@@ -272,7 +272,8 @@ function isRequestId(value: number): boolean {
 }
 
 function isDuration(value: number | undefined): boolean {
-  return value === undefined || (Number.isSafeInteger(value) && value >= 0);
+  if (value === undefined) return true;
+  return Number.isSafeInteger(value) && value >= 0 && value <= limits.durationMsMax;
 }
 
 /** `reader`: the rest of the frame is not worth reading; where it ends is known. */

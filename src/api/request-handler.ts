@@ -20,7 +20,6 @@ const reasonOf: Readonly<Record<Refusal, RefusalReason>> = {
   too_large: "sessionTooLarge",
   too_many_attributes: "attributesTooMany",
   bad_id: "idInvalid",
-  bad_name: "nameInvalid",
 };
 
 /** Has the service do what valid requests ask for, and writes the replies. */

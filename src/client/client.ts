@@ -301,7 +301,7 @@ function requireText(text: unknown): void {
 
 function requireDuration(value: unknown): void {
   if (value === undefined) return;
-  if (!Number.isSafeInteger(value) || Number(value) < 0) {
-    throw invalid("a time is not a whole number of milliseconds, 0 or more");
+  if (!Number.isSafeInteger(value) || Number(value) < 0 || Number(value) > limits.durationMsMax) {
+    throw invalid("a time is not a whole number of milliseconds from 0 to ten years");
   }
 }

@@ -21,7 +21,7 @@ export interface SessionView {
   readonly expiresAtMs: number;
 }
 
-export type Refusal = "exists" | "too_large" | "too_many_attributes" | "bad_id" | "bad_name";
+export type Refusal = "exists" | "too_large" | "too_many_attributes" | "bad_id";
 
 export interface WriteOutcome {
   /** Whether the session existed (create, set: is now stored). */

@@ -32,6 +32,7 @@ export class Counters {
     transfersOut: 0,
     transfersFailed: 0,
     transfersRefused: 0,
+    rangesDropped: 0,
     chunksSent: 0,
     chunksReceived: 0,
     recordsSent: 0,

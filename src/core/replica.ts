@@ -27,6 +27,7 @@ import type {
   WriteOutcome,
 } from "./commands.ts";
 import { Counters } from "./counters.ts";
+import { Departure } from "./membership/departure.ts";
 import { HeartbeatSchedule } from "./membership/heartbeat-schedule.ts";
 import type { Peer } from "./membership/peer.ts";
 import { PeerTable } from "./membership/peer-table.ts";
@@ -75,9 +76,11 @@ export class Replica {
   readonly #puller: Puller;
   readonly #antiEntropy: AntiEntropy;
   readonly #join: Join;
+  readonly #departure = new Departure();
   readonly #alarms: StoreAlarms;
   #now: Now = { monotonicMs: 0, wallMs: 0 };
   #sweepDueMs = 0;
+  #hasLeft = false;
 
   constructor(options: ReplicaOptions, codec: DeltaCodec, outbox: Outbox, prng: Prng) {
     this.#options = options;
@@ -99,16 +102,18 @@ export class Replica {
       },
       this.store,
       this.#clock,
-      (record, stamp) => this.#outgoing.changed(record, stamp),
+      {
+        changed: (record, stamp) => this.#outgoing.changed(record, stamp),
+        isComplete: () => this.#join.phase === "ready",
+      },
     );
     this.#donor = new Donor(this.store, codec, outbox, counters);
     this.#puller = new Puller(prng, outbox, counters, {
-      received: (peer, blocks) => {
-        for (const block of blocks) {
-          this.counters.reconcile.recordsReceived += this.#applyBlock(peer, block);
-        }
+      received: (peer, blocks) => this.#applyTransfer(peer, blocks),
+      ended: (transfer, completed) => {
+        this.#antiEntropy.ended(transfer);
+        this.#join.ended(transfer, completed, this.#now.monotonicMs);
       },
-      ended: (peer, completed) => this.#join.ended(peer, completed),
     });
     this.#antiEntropy = new AntiEntropy(this.store, this.#puller, outbox, counters);
     this.#join = new Join(this.#puller, outbox);
@@ -120,12 +125,16 @@ export class Replica {
     this.#join.start(now.monotonicMs);
   }
 
-  /** Hands over what is unsent and says good-bye; three times, since nobody repairs a LEAVE. */
+  /** Begins to leave: sees to it that the peers have everything, then `hasLeft`. */
   leave(now: Now): void {
     this.#now = now;
     this.#join.leave();
-    this.#outgoing.flush();
-    for (let times = 0; times < 3; times++) this.#outbox.multicast([{ tag: Tag.leave }]);
+    this.#departure.begin(now.monotonicMs);
+  }
+
+  /** Whether it has said good-bye; nothing more will come of it. */
+  get hasLeft(): boolean {
+    return this.#hasLeft;
   }
 
   /** Takes in one datagram. `source` is where its sender's unicast socket is. */
@@ -191,10 +200,12 @@ export class Replica {
     this.#join.tick(this.peers, monotonicMs);
     if (this.#join.phase === "ready") this.#antiEntropy.tick(this.peers, monotonicMs);
     this.#beat(monotonicMs);
+    this.#depart(monotonicMs);
   }
 
   /** Monotonic time by which `tick` must be called again; -Infinity: as soon as possible. */
   deadline(): number {
+    if (this.#hasLeft) return Number.POSITIVE_INFINITY;
     if (this.#outgoing.pending) return Number.NEGATIVE_INFINITY;
     let dueMs = Math.min(
       this.#sweepDueMs,
@@ -202,6 +213,7 @@ export class Replica {
       this.peers.dueMs,
       this.#puller.dueMs,
       this.#join.dueMs,
+      this.#departure.dueMs,
     );
     for (const peer of this.peers.all()) dueMs = Math.min(dueMs, peer.incoming.dueMs);
     if (this.#join.phase === "ready") dueMs = Math.min(dueMs, this.#antiEntropy.dueMs(this.peers));
@@ -254,13 +266,14 @@ export class Replica {
         peer.incoming.forget(frame.oldest);
         return;
       case Tag.digest:
+        if (this.#join.phase !== "ready") return;
         this.#antiEntropy.onDigest(peer, frame, monotonicMs);
         return;
       case Tag.want:
         this.#donor.onWant(peer, frame, monotonicMs);
         return;
       case Tag.offer:
-        this.#antiEntropy.onOffer(peer, frame.ranges, monotonicMs);
+        if (this.#join.phase === "ready") this.#puller.pull(peer, frame.ranges, monotonicMs);
         return;
       case Tag.chunk:
         this.#puller.onChunk(peer, frame, monotonicMs);
@@ -277,6 +290,7 @@ export class Replica {
     this.counters.membership.heartbeatsReceived += 1;
     const { monotonicMs } = this.#now;
     if (!this.peers.introduce(peer, heartbeat)) return;
+    peer.heartbeatMs = monotonicMs;
     peer.incoming.announce(heartbeat.sequence, monotonicMs);
     this.#antiEntropy.compare(peer, monotonicMs);
     if (heartbeat.hello) {
@@ -292,50 +306,68 @@ export class Replica {
       return;
     }
     const block = frame.tag === Tag.delta ? frame.block : peer.reassembly.add(frame, monotonicMs);
-    if (block !== undefined) this.counters.stream.deltasReceived += this.#applyBlock(peer, block);
+    if (block === undefined) return;
+    const deltas = this.#decode(block) ?? [];
+    this.counters.stream.deltasReceived += deltas.length;
+    for (const delta of deltas) this.#applyForeign(peer, delta);
   }
 
   /** A refusal or an end comes from the donor, a request for more from a receiver. */
   #onCredit(peer: Peer, credit: Credit): void {
-    if (credit.window === 0) this.#puller.onRefused(peer, credit.transfer);
-    this.#donor.onCredit(peer, credit, this.#now.monotonicMs);
+    const { monotonicMs } = this.#now;
+    if (credit.window === 0) this.#puller.onRefused(peer, credit.transfer, monotonicMs);
+    this.#donor.onCredit(peer, credit, monotonicMs);
   }
 
-  /** The number of deltas in the block. */
-  #applyBlock(peer: Peer, block: Uint8Array): number {
-    const deltas = this.#codec.decode(block);
-    if (deltas === undefined) {
-      this.counters.stream.badBlocks += 1;
-      return 0;
+  /** The number of records that changed something; undefined when a block is not valid. */
+  #applyTransfer(peer: Peer, blocks: readonly Uint8Array[]): number | undefined {
+    let changes = 0;
+    for (const block of blocks) {
+      const deltas = this.#decode(block);
+      if (deltas === undefined) return undefined;
+      this.counters.reconcile.recordsReceived += deltas.length;
+      for (const delta of deltas) {
+        // At its limit a node would only evict one session to take in another. What it holds, and
+        // what is dead, it must know all the same.
+        const wanted = !this.store.full || delta.life?.alive === false || this.store.has(delta.id);
+        if (wanted && this.#applyForeign(peer, delta)) changes += 1;
+      }
     }
-    for (const delta of deltas) this.#applyForeign(peer, delta);
-    return deltas.length;
+    return changes;
   }
 
-  #applyForeign(peer: Peer, delta: SessionDelta): void {
+  #decode(block: Uint8Array): SessionDelta[] | undefined {
+    const deltas = this.#codec.decode(block);
+    if (deltas === undefined) this.counters.stream.badBlocks += 1;
+    return deltas;
+  }
+
+  /** Whether it changed anything. */
+  #applyForeign(peer: Peer, delta: SessionDelta): boolean {
     const { wallMs } = this.#now;
     const time = latestTime(delta);
     if (!this.#clock.observe(time, wallMs)) {
       this.counters.stream.skewedDeltas += 1;
       this.#noteClock(peer, time);
-      return;
+      return false;
     }
     const applied = this.store.apply(delta, wallMs);
     if (applied === undefined) this.counters.stream.lateDeltas += 1;
     else if (applied.changed) this.counters.stream.deltasApplied += 1;
+    return applied?.changed === true;
   }
 
   #noteClock(peer: Peer, time: number): void {
-    const { wallMs } = this.#now;
+    const { wallMs, monotonicMs } = this.#now;
     if (this.#clock.observe(time, wallMs)) {
       peer.skewMs = 0;
       return;
     }
-    const aheadMs = stampWallMs(time) - wallMs;
-    if (peer.skewMs === 0) {
-      this.#outbox.notify({ event: "peer_skewed", peer: peer.who, aheadMs });
-    }
-    peer.skewMs = aheadMs;
+    peer.skewMs = stampWallMs(time) - wallMs;
+    // A clock at the edge of the limit would fill the log.
+    if (monotonicMs < peer.skewNotedMs + limits.alarmEveryMs) return;
+    peer.skewNotedMs = monotonicMs;
+    this.#outbox.notify({ event: "peer_skewed", peer: peer.who, aheadMs: peer.skewMs });
   }
 
   #askForMissing(peer: Peer): void {
@@ -354,12 +386,22 @@ export class Replica {
   }
 
   #beat(nowMs: number): void {
-    const hello = this.#join.helloDue(nowMs);
+    const hello = this.#join.helloDue(nowMs) || this.#departure.helloDue(nowMs);
     if (!hello && nowMs < this.#heartbeats.dueMs) return;
-    if (hello) this.#join.helloSent();
+    if (hello) {
+      this.#join.helloSent();
+      this.#departure.helloSent(nowMs);
+    }
     this.#heartbeats.sent(nowMs);
     this.counters.membership.heartbeatsSent += 1;
     this.#outbox.multicast([this.#heartbeat(hello)]);
+  }
+
+  /** Three times, since nobody repairs a LEAVE. */
+  #depart(nowMs: number): void {
+    if (this.#hasLeft || !this.#departure.isOver(this.peers, this.store.trie.root, nowMs)) return;
+    this.#hasLeft = true;
+    for (let times = 0; times < 3; times++) this.#outbox.multicast([{ tag: Tag.leave }]);
   }
 
   #heartbeat(hello: boolean): Heartbeat {
@@ -368,7 +410,6 @@ export class Replica {
       name: this.#options.name,
       phase: this.#join.phase,
       hello,
-      full: this.store.full,
       sequence: this.#outgoing.sequence,
       digest: this.store.trie.root,
       count: this.store.recordCount,

@@ -40,17 +40,24 @@ export class Sessions {
   readonly #store: Store;
   readonly #clock: HybridClock;
   readonly #changed: (record: StoredRecord, stamp: Stamp) => void;
+  readonly #isComplete: () => boolean;
 
   constructor(
     options: SessionsOptions,
     store: Store,
     clock: HybridClock,
-    changed: (record: StoredRecord, stamp: Stamp) => void,
+    hooks: {
+      /** A write is to be sent to the peers. */
+      changed(record: StoredRecord, stamp: Stamp): void;
+      /** Whether the state of the peers has been taken over. */
+      isComplete(): boolean;
+    },
   ) {
     this.#options = options;
     this.#store = store;
     this.#clock = clock;
-    this.#changed = changed;
+    this.#changed = hooks.changed;
+    this.#isComplete = hooks.isComplete;
   }
 
   get(id: string, wallMs: number): SessionView | undefined {
@@ -129,13 +136,19 @@ export class Sessions {
     return this.#write(delta, wallMs, stamp);
   }
 
+  /**
+   * Leaves a tombstone also for a session that is not visible here but may be elsewhere: one whose
+   * create is still on its way, one that was evicted, any that a joining node does not know yet.
+   */
   destroy(id: string, wallMs: number): WriteOutcome {
-    const record = this.#visible(id, wallMs);
-    if (record === undefined) return nothingWritten;
+    const held = this.#store.find(id);
+    const visible = held !== undefined && isVisible(held, held.exactDeadlineMs, wallMs);
+    if (held?.place === "tombstones") return nothingWritten;
+    if (held === undefined && !this.#store.hasEvicted && this.#isComplete()) return nothingWritten;
     const stamp = this.#stamp(wallMs);
     const life: Life = { stamp, alive: false, absoluteDeadlineMs: 0 };
     const delta = { id, life, floor: stamp, attributes: [], expiry: undefined };
-    return this.#write(delta, wallMs, stamp);
+    return { ...this.#write(delta, wallMs, stamp), applied: visible };
   }
 
   /**
@@ -148,7 +161,9 @@ export class Sessions {
     const startLeaf = query.cursor === "" ? 0 : this.#store.leafOf(query.cursor);
     let scanned = 0;
     for (let leaf = startLeaf; leaf < leafCount; leaf++) {
-      const records = [...this.#store.recordsOfLeaf(leaf)].sort(byId);
+      const inLeaf = this.#store.recordsOfLeaf(leaf);
+      if (inLeaf.length === 0) continue;
+      const records = [...inLeaf].sort(byId);
       for (const record of records) {
         if (leaf === startLeaf && query.cursor !== "" && record.id <= query.cursor) continue;
         scanned += 1;

@@ -61,7 +61,6 @@ export interface Setting<V> {
   fromText(text: string): unknown;
 }
 
-const tenYearsMs = 315_360_000_000;
 /** A JavaScript Map holds 2^24 entries; a store that may grow beyond would fail under load. */
 const entriesMax = 16_000_000;
 /** `sun_path` is 104 octets on BSD and macOS and 108 on Linux, with the closing zero. */
@@ -98,9 +97,13 @@ export const schema: { readonly [K in ConfigurationKey]: Setting<ConfigurationVa
     max: 1_099_511_627_776,
   }),
   "sessions.countMax": integer({ default: 1_000_000, min: 1, max: entriesMax }),
-  "sessions.idleMs": integer({ default: 1_800_000, min: 0, max: tenYearsMs }),
-  "sessions.absoluteMs": integer({ default: 0, min: 0, max: tenYearsMs }),
-  "sessions.tombstoneRetentionMs": integer({ default: 86_400_000, min: 1_000, max: tenYearsMs }),
+  "sessions.idleMs": integer({ default: 1_800_000, min: 0, max: limits.durationMsMax }),
+  "sessions.absoluteMs": integer({ default: 0, min: 0, max: limits.durationMsMax }),
+  "sessions.tombstoneRetentionMs": integer({
+    default: 86_400_000,
+    min: 1_000,
+    max: limits.durationMsMax,
+  }),
   "sessions.tombstonesMax": integer({ default: 1_000_000, min: 1, max: entriesMax }),
   "log.level": choice({ default: "info", choices: logLevels }),
 };

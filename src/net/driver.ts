@@ -33,6 +33,8 @@ export class Driver implements Outbox {
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #closed = false;
+  #closing: Promise<void> | undefined;
+  #onLeft = (): void => {};
 
   private constructor(options: DriverOptions) {
     this.#codec = new DatagramCodec(options.boot, options.identity);
@@ -81,14 +83,14 @@ export class Driver implements Outbox {
     this.#onEvent(event);
   }
 
-  /** Leaves the cluster and closes the sockets. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    clearImmediate(this.#turn);
-    clearTimeout(this.#timer);
-    this.replica.leave(this.now());
-    await this.#transport?.close();
+  /** Leaves the cluster and closes the sockets; the same promise however often called. */
+  close(): Promise<void> {
+    this.#closing ??= new Promise<void>((resolve) => {
+      this.#onLeft = resolve;
+      this.replica.leave(this.now());
+      this.wake();
+    }).then(() => this.#transport?.close());
+    return this.#closing;
   }
 
   #encode(frames: readonly Frame[]): Buffer {
@@ -112,6 +114,12 @@ export class Driver implements Outbox {
     if (this.#closed) return;
     const now = this.now();
     this.replica.tick(now);
+    if (this.replica.hasLeft) {
+      this.#closed = true;
+      clearTimeout(this.#timer);
+      this.#onLeft();
+      return;
+    }
     const deadline = this.replica.deadline();
     if (deadline <= now.monotonicMs) this.wake();
     else this.#arm(deadline, now.monotonicMs);

@@ -35,8 +35,6 @@ export interface Heartbeat {
   readonly phase: Phase;
   /** Asks every receiver for a heartbeat of its own, by unicast. */
   readonly hello: boolean;
-  /** At its memory limit: it evicts, so its digest no longer says what it has seen. */
-  readonly full: boolean;
   /** Highest sequence number of the delta stream sent so far; 0: none. */
   readonly sequence: number;
   readonly digest: Hash64;

@@ -13,7 +13,6 @@ export const limits = {
   /** Room for the AEAD tag, kept free in unsealed datagrams too: sizes do not depend on a key. */
   sealBytes: 16,
   frameHeaderBytes: 3,
-  framesPerDatagramMax: 64,
 
   // Sessions.
   sessionIdBytesMax: 255,
@@ -23,6 +22,8 @@ export const limits = {
   removalsPerSessionMax: 64,
   /** The encoded session, all attributes together. */
   sessionBytesMax: 1_048_576,
+  /** Ten years: the longest idle or absolute time of a session. */
+  durationMsMax: 315_360_000_000,
   /** How far a peer's clock may run ahead before its writes are refused. */
   clockDriftMsMax: 500,
   /** An update whose create never came is forgotten after this. */
@@ -42,7 +43,9 @@ export const limits = {
   repairRingDatagramsMax: 32_768,
   gapAheadMax: 32_768,
   nakRangesMax: 100,
-  nakSequencesMax: 512,
+  nakSequencesMax: 128,
+  /** Between two NAKs to one peer when one could not name all that is missing. */
+  nakPauseMs: 5,
   nakTriesMax: 7,
   nakDelayMs: 5,
   nakJitterMs: 2,
@@ -63,12 +66,16 @@ export const limits = {
   joinAloneMs: 500,
   /** A join that cannot be completed (donors die, packets vanish) ends as ready all the same. */
   joinMsMax: 30_000,
+  /** A leaving node asks this often whether its peers hold what it holds, for this long at most. */
+  leaveHelloMs: 100,
+  leaveMsMax: 1_000,
   pingAfterMs: 1_300,
   pingEveryMs: 300,
   downAfterMs: 2_600,
   peersMax: 256,
-  /** A peer that is down or has left stays in the table this long. */
+  /** How long a peer that is down stays in the table, and one that has left. */
   peerForgetMs: 3_600_000,
+  peerForgetLeftMs: 60_000,
   nodeNameBytesMax: 64,
 
   // Reconciliation.
@@ -79,12 +86,24 @@ export const limits = {
   transferOutgoingMax: 8,
   transferIncomingMax: 3,
   transferSilenceMs: 2_000,
+  /** Records are packed into blocks of about this size... */
+  transferBlockBytes: 8_192,
+  /** ...and one record may exceed it: a merge of partitions' writes may exceed every single one. */
+  transferBlockBytesMax: 33_554_432,
+  /** A chunk that was sent less long ago is not sent again. */
+  transferLingerMs: 15,
+  /** Ranges of the trie that wait for the transfer under way to end. */
+  rangesWaitingMax: 8_192,
+  /** A peer that refused or failed a transfer is not asked again at once. */
+  transferPauseMs: 200,
   transferCreditMs: 30,
   transferCreditEveryChunks: 16,
   creditMissingMax: 256,
   /** Root digests must differ this long before a round starts: repair has its chance first. */
   mismatchMs: 1_500,
   roundEveryMs: 1_000,
+  /** Rounds with a peer that bring nothing new become rarer, up to this. */
+  roundEveryMsMax: 60_000,
 
   // Local socket.
   localFrameBytesMax: 2_097_152,

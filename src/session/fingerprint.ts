@@ -54,18 +54,22 @@ export function hashComponent(
   name: string,
   stamp: Stamp,
 ): Hash64 {
-  let mixed: number = componentSeeds[component];
+  // Two mixers, each seeded with its half of the hashed id: names that collide in both for one
+  // session are as rare as 64 bits make them, and do not collide for another.
+  let high = idHash.high ^ componentSeeds[component];
+  let low = idHash.low + componentSeeds[component];
   for (let index = 0; index < name.length; index++) {
-    mixed = Math.imul(mixed ^ name.charCodeAt(index), 0x5bd1e995);
-    mixed ^= mixed >>> 13;
+    const unit = name.charCodeAt(index);
+    high = Math.imul(high ^ unit, 0x5bd1e995);
+    high ^= high >>> 13;
+    low = Math.imul(low ^ unit, 0x9e3779b1);
+    low = (low << 11) | (low >>> 21);
   }
   const timeHigh = Math.floor(stamp.time / 4_294_967_296);
   const timeLow = stamp.time >>> 0;
-  let high = idHash.high ^ mixed;
   high = Math.imul(high ^ timeHigh, 0xcc9e2d51);
   high = Math.imul(((high << 15) | (high >>> 17)) ^ timeLow, 0x1b873593);
   high = ((high << 13) | (high >>> 19)) ^ stamp.tag;
-  let low = idHash.low + Math.imul(mixed, 0x9e3779b1);
   low = Math.imul(low ^ timeLow, 0x85ebca6b);
   low = Math.imul(((low << 13) | (low >>> 19)) ^ stamp.tag, 0xc2b2ae35);
   low = ((low << 16) | (low >>> 16)) ^ timeHigh;

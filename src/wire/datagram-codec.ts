@@ -45,7 +45,6 @@ export class DatagramCodec {
   /** Memory of its own: the kernel may read it after this returns. */
   encode(frames: readonly Frame[], clock: number): Buffer {
     assert(frames.length > 0, "a datagram has a frame");
-    assert(frames.length <= limits.framesPerDatagramMax, "a datagram has a bounded frame count");
     const writer = this.#writer;
     writer.position = limits.headerBytes;
     writer.u64(clock);

@@ -1,5 +1,4 @@
 import type { DeltaCodec, DeltaPacker } from "../protocol/delta-codec.ts";
-import { limits } from "../protocol/limits.ts";
 import type { Attribute, Expiry, Life, SessionDelta } from "../session/record.ts";
 import { compareStamps, type Stamp, zeroStamp } from "../session/stamp.ts";
 import { ByteReader } from "./byte-reader.ts";
@@ -191,16 +190,14 @@ class BlockReader {
   #attributes(): Attribute[] {
     const reader = this.#reader;
     const count = reader.varint();
-    if (count > limits.attributesPerSessionMax + limits.removalsPerSessionMax) reader.fail();
+    // No limit on their number or size: writes are limited, but a merge of two partitions' writes
+    // may hold more. The octets themselves are bounded, and a wrong count runs out of them.
     const attributes: Attribute[] = [];
-    let bytes = 0;
     for (let index = 0; index < count && !reader.failed; index++) {
       const name = reader.text();
       if (name.length === 0) reader.fail();
       const stamp = this.#nextStamp();
       const sizePlusOne = reader.varint();
-      bytes += sizePlusOne;
-      if (bytes > limits.sessionBytesMax) reader.fail();
       const value = sizePlusOne === 0 ? undefined : reader.binary(sizePlusOne - 1);
       attributes.push({ name, stamp, value });
     }

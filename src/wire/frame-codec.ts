@@ -26,11 +26,17 @@ export function writeFrame(writer: ByteWriter, frame: Frame): void {
   writer.patchU16(lengthAt, writer.position - lengthAt - 2);
 }
 
-/** Undefined when anything at all is malformed: one bad frame condemns the datagram. */
+/**
+ * Undefined when anything at all is malformed: one bad frame condemns the datagram. No sender puts
+ * two frames of a kind into one, and refusing it bounds the work that a datagram can cause.
+ */
 export function readFrames(reader: ByteReader): Frame[] | undefined {
   const frames: Frame[] = [];
-  while (reader.remaining > 0 && frames.length < limits.framesPerDatagramMax) {
+  let seen = 0;
+  while (reader.remaining > 0) {
     const tag = reader.u8();
+    if (tag > 30 || (seen & (1 << tag)) !== 0) return undefined;
+    seen |= 1 << tag;
     const length = reader.u16();
     const before = reader.remaining;
     const frame = readBody(reader, tag, length);
@@ -38,7 +44,7 @@ export function readFrames(reader: ByteReader): Frame[] | undefined {
     if (before - reader.remaining !== length) return undefined;
     frames.push(frame);
   }
-  return reader.failed || reader.remaining > 0 || frames.length === 0 ? undefined : frames;
+  return reader.failed || frames.length === 0 ? undefined : frames;
 }
 
 const phases: readonly Phase[] = ["joining", "ready", "leaving"];
@@ -129,7 +135,7 @@ function readBody(reader: ByteReader, tag: number, length: number): Frame | unde
 function writeHeartbeat(writer: ByteWriter, frame: Heartbeat): void {
   writer.text(frame.name);
   writer.u8(phases.indexOf(frame.phase));
-  writer.u8((frame.hello ? 1 : 0) | (frame.full ? 2 : 0));
+  writer.u8(frame.hello ? 1 : 0);
   writer.u48(frame.sequence);
   writer.u32(frame.digest.high >>> 0);
   writer.u32(frame.digest.low >>> 0);
@@ -142,13 +148,12 @@ function readHeartbeat(reader: ByteReader): Heartbeat | undefined {
   if (phase === undefined) return undefined;
   if (name.length === 0 || name.length > limits.nodeNameBytesMax) return undefined;
   const flags = reader.u8();
-  if (flags > 3) return undefined;
+  if (flags > 1) return undefined;
   return {
     tag: Tag.heartbeat,
     name,
     phase,
-    hello: (flags & 1) !== 0,
-    full: (flags & 2) !== 0,
+    hello: flags === 1,
     sequence: reader.u48(),
     digest: { high: reader.u32() | 0, low: reader.u32() | 0 },
     count: reader.u32(),

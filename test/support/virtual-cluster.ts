@@ -187,15 +187,20 @@ export class VirtualNode implements Outbox {
     this.#timerAtMs = Number.POSITIVE_INFINITY;
   }
 
+  /** Like SIGTERM: runs on until it has handed over, then is gone. */
   leave(): void {
     this.replica.leave(this.#cluster.now);
-    this.kill();
+    this.wake();
   }
 
   /** To be called after commands: the driver's end of turn. */
   wake(): void {
     if (this.#replica === undefined) return;
     this.#replica.tick(this.#cluster.now);
+    if (this.#replica.hasLeft) {
+      this.kill();
+      return;
+    }
     const dueMs = Math.max(this.#replica.deadline(), this.#cluster.nowMs);
     if (dueMs >= this.#timerAtMs || dueMs === Number.POSITIVE_INFINITY) return;
     this.#timerAtMs = dueMs;
@@ -241,7 +246,8 @@ export class VirtualNode implements Outbox {
 
   #bootId(): string {
     const time = Math.floor(this.#cluster.now.wallMs).toString(16).padStart(12, "0");
-    const random = [this.#cluster.prng.uint32(), this.index * 256 + this.#starts]
+    // Doubled, because the lowest bit is not part of a stamp's tag.
+    const random = [this.#cluster.prng.uint32(), (this.index * 256 + this.#starts) * 2]
       .map((part) => part.toString(16).padStart(8, "0"))
       .join("")
       .slice(4);

@@ -41,7 +41,7 @@ export class PeerTable {
         this.#counters.membership.staleBoots += 1;
         return undefined;
       }
-      if (this.#peers.size >= limits.peersMax) {
+      if (this.#peers.size >= limits.peersMax && !this.#dropAbsent()) {
         this.#counters.membership.tableFull += 1;
         return undefined;
       }
@@ -64,10 +64,12 @@ export class PeerTable {
     const isNew = peer.name === "";
     peer.name = heartbeat.name;
     peer.phase = heartbeat.phase;
-    peer.full = heartbeat.full;
     peer.count = heartbeat.count;
     peer.digest = heartbeat.digest;
-    if (peer.state === "left" && heartbeat.phase !== "leaving") peer.state = "up";
+    if (peer.state === "left" && heartbeat.phase !== "leaving") {
+      peer.state = "up";
+      this.#outbox.notify({ event: "peer_up", peer: peer.who });
+    }
     if (!isNew) return true;
     if (peer.name === this.#self.name) {
       this.#counters.membership.namesTaken += 1;
@@ -79,6 +81,7 @@ export class PeerTable {
       const stale = restarted.state === "up" && restarted.boot > peer.boot;
       const [older, newer] = stale ? [peer, restarted] : [restarted, peer];
       this.#peers.delete(older.boot);
+      older.state = "down";
       this.#noteReplaced(older.boot, newer);
       if (stale) return false;
     }
@@ -98,7 +101,7 @@ export class PeerTable {
     for (const peer of this.#peers.values()) {
       // Compared as sums throughout, as in `dueMs`: differences would round otherwise.
       if (peer.state !== "up") {
-        if (nowMs >= peer.lastHeardMs + limits.peerForgetMs) this.#peers.delete(peer.boot);
+        if (nowMs >= peer.lastHeardMs + forgetMsOf(peer)) this.#peers.delete(peer.boot);
       } else if (nowMs >= peer.lastHeardMs + limits.downAfterMs) {
         peer.state = "down";
         peer.mismatchSinceMs = Number.POSITIVE_INFINITY;
@@ -118,7 +121,7 @@ export class PeerTable {
       const next =
         peer.state === "up"
           ? Math.min(peer.pingDueMs, peer.lastHeardMs + limits.downAfterMs)
-          : peer.lastHeardMs + limits.peerForgetMs;
+          : peer.lastHeardMs + forgetMsOf(peer);
       dueMs = Math.min(dueMs, next);
     }
     return dueMs;
@@ -130,6 +133,16 @@ export class PeerTable {
 
   all(): IterableIterator<Peer> {
     return this.#peers.values();
+  }
+
+  /** Makes room: the peer that is gone and was heard longest ago. False: all are up. */
+  #dropAbsent(): boolean {
+    let longest: Peer | undefined;
+    for (const peer of this.#peers.values()) {
+      if (peer.state === "up") continue;
+      if (longest === undefined || peer.lastHeardMs < longest.lastHeardMs) longest = peer;
+    }
+    return longest !== undefined && this.#peers.delete(longest.boot);
   }
 
   #noteReplaced(boot: BootId, by: Peer): void {
@@ -146,4 +159,9 @@ export class PeerTable {
     }
     return undefined;
   }
+}
+
+/** Who said good-bye is shown for a moment; who did not may come back. */
+function forgetMsOf(peer: Peer): number {
+  return peer.state === "left" ? limits.peerForgetLeftMs : limits.peerForgetMs;
 }

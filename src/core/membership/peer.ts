@@ -1,5 +1,6 @@
 import type { Prng } from "../../base/prng.ts";
 import type { BootId, Phase } from "../../protocol/frames.ts";
+import { limits } from "../../protocol/limits.ts";
 import type { Hash64 } from "../../session/fingerprint.ts";
 import type { Address, PeerName } from "../outbox.ts";
 import { IncomingStream } from "../stream/incoming-stream.ts";
@@ -17,13 +18,19 @@ export class Peer {
   phase: Phase = "joining";
   lastHeardMs: number;
   pingDueMs = 0;
-  full = false;
+  /** When its last heartbeat came. */
+  heartbeatMs = Number.NEGATIVE_INFINITY;
   count = 0;
   digest: Hash64 = { high: 0, low: 0 };
   /** Since when its digest differs from ours; Infinity: it does not. */
   mismatchSinceMs = Number.POSITIVE_INFINITY;
+  /** When the next round of anti-entropy with it may start, and the pause after that one. */
+  nextRoundMs = 0;
+  roundPauseMs: number = limits.roundEveryMs;
   /** By how much its clock was too far ahead when last heard; 0: it was not. */
   skewMs = 0;
+  /** When the log last said so. */
+  skewNotedMs = Number.NEGATIVE_INFINITY;
   readonly incoming: IncomingStream;
   readonly reassembly = new Reassembly();
 

@@ -6,6 +6,7 @@ import type { PeerTable } from "../membership/peer-table.ts";
 import type { Outbox } from "../outbox.ts";
 import { leafLevel } from "../store/digest-trie.ts";
 import type { Store } from "../store/store.ts";
+import type { IncomingTransfer } from "./incoming-transfer.ts";
 import type { Puller } from "./puller.ts";
 
 export const wholeTrie: TrieRange = Object.freeze({ level: 0, prefix: 0 });
@@ -38,8 +39,10 @@ export class AntiEntropy {
   compare(peer: Peer, nowMs: number): void {
     const { root } = this.#store.trie;
     const equal = root.high === peer.digest.high && root.low === peer.digest.low;
-    if (equal) peer.mismatchSinceMs = Number.POSITIVE_INFINITY;
-    else if (peer.mismatchSinceMs === Number.POSITIVE_INFINITY) peer.mismatchSinceMs = nowMs;
+    if (equal) {
+      peer.mismatchSinceMs = Number.POSITIVE_INFINITY;
+      peer.roundPauseMs = limits.roundEveryMs;
+    } else if (peer.mismatchSinceMs === Number.POSITIVE_INFINITY) peer.mismatchSinceMs = nowMs;
   }
 
   /** Repair gave something up: there is nothing to wait for. */
@@ -52,6 +55,7 @@ export class AntiEntropy {
     const peer = this.#mismatched(peers, nowMs);
     if (peer === undefined) return;
     this.#nextRoundMs = nowMs + limits.roundEveryMs;
+    peer.nextRoundMs = nowMs + peer.roundPauseMs;
     this.#counters.reconcile.rounds += 1;
     const children = this.#store.trie.children(0, 0);
     this.#sendDigests(peer, 0, [{ prefix: 0, children }]);
@@ -62,7 +66,7 @@ export class AntiEntropy {
     let dueMs = Number.POSITIVE_INFINITY;
     for (const peer of peers.all()) {
       if (!this.#eligible(peer)) continue;
-      dueMs = Math.min(dueMs, peer.mismatchSinceMs + limits.mismatchMs);
+      dueMs = Math.min(dueMs, dueOf(peer));
     }
     return Math.max(dueMs, this.#nextRoundMs);
   }
@@ -82,11 +86,11 @@ export class AntiEntropy {
           mine[child * 2 + 1] === node.children[child * 2 + 1];
         if (equal) continue;
         const range = { level: digest.level + 1, prefix: node.prefix * 16 + child };
-        const bottom = range.level === leafLevel;
         // A subtree that one side lacks altogether is not worth walking.
-        if (peerHas && (bottom || !iHave)) wanted.push(range);
-        if (iHave && (bottom || !peerHas)) offered.push(range);
-        if (iHave && peerHas && !bottom && next.length < limits.digestNodesPerRoundMax) {
+        if (range.level === leafLevel || !iHave || !peerHas) {
+          if (peerHas) wanted.push(range);
+          if (iHave) offered.push(range);
+        } else if (next.length < limits.digestNodesPerRoundMax) {
           next.push({ prefix: range.prefix, children: this.#below(range) });
         }
       }
@@ -96,32 +100,28 @@ export class AntiEntropy {
       const ranges = offered.slice(index, index + limits.rangesPerFrameMax);
       this.#outbox.unicast(peer.address, [{ tag: Tag.offer, ranges }]);
     }
-    this.onOffer(peer, wanted, nowMs);
+    this.#puller.pull(peer, wanted, nowMs);
   }
 
-  onOffer(peer: Peer, ranges: readonly TrieRange[], nowMs: number): void {
-    // At its limit a node would only evict one session to take in another.
-    if (!this.#store.full) this.#puller.pull(peer, ranges, nowMs);
+  /** A transfer ended. Rounds that change nothing, with a node that differs for good, get rarer. */
+  ended(transfer: IncomingTransfer): void {
+    const { peer, changes } = transfer;
+    peer.roundPauseMs =
+      changes > 0 ? limits.roundEveryMs : Math.min(peer.roundPauseMs * 2, limits.roundEveryMsMax);
   }
 
   #mismatched(peers: PeerTable, nowMs: number): Peer | undefined {
     let longest: Peer | undefined;
     for (const peer of peers.all()) {
       if (!this.#eligible(peer)) continue;
-      if (nowMs < peer.mismatchSinceMs + limits.mismatchMs) continue;
+      if (nowMs < dueOf(peer)) continue;
       if (longest === undefined || peer.mismatchSinceMs < longest.mismatchSinceMs) longest = peer;
     }
     return longest;
   }
 
   #eligible(peer: Peer): boolean {
-    return (
-      peer.state === "up" &&
-      peer.phase === "ready" &&
-      !peer.full &&
-      !this.#store.full &&
-      !this.#puller.isPulling(peer)
-    );
+    return peer.state === "up" && peer.phase === "ready" && !this.#puller.isPulling(peer);
   }
 
   #below(range: TrieRange): number[] {
@@ -135,4 +135,8 @@ export class AntiEntropy {
       this.#outbox.unicast(peer.address, [{ tag: Tag.digest, level, nodes: some }]);
     }
   }
+}
+
+function dueOf(peer: Peer): number {
+  return Math.max(peer.mismatchSinceMs + limits.mismatchMs, peer.nextRoundMs);
 }

@@ -1,8 +1,5 @@
 import { limits } from "../../protocol/limits.ts";
 
-/** A leaf holds a few records, and a block ends with a leaf: generous, but bounded. */
-const blockBytesMax = 16 * limits.sessionBytesMax;
-
 /** Takes the octets of a transfer in order and hands out the blocks in them as they complete. */
 export class BlockAssembler {
   #pieces: Uint8Array[] = [];
@@ -15,7 +12,7 @@ export class BlockAssembler {
     const blocks: Uint8Array[] = [];
     while (this.#bytes >= 4) {
       const length = this.#peekLength();
-      if (length === 0 || length > blockBytesMax) return undefined;
+      if (length === 0 || length > limits.transferBlockBytesMax) return undefined;
       if (this.#bytes < 4 + length) break;
       const whole = this.#join();
       blocks.push(whole.subarray(4, 4 + length));

@@ -16,6 +16,8 @@ export class IncomingTransfer {
   readonly id: number;
   readonly peer: Peer;
   readonly ranges: readonly TrieRange[];
+  /** Records of this transfer that changed something here. */
+  changes = 0;
   readonly #assembler = new BlockAssembler();
   readonly #waiting = new Map<number, Uint8Array>();
   #next = 0;

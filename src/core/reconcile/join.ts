@@ -4,6 +4,7 @@ import type { Peer } from "../membership/peer.ts";
 import type { PeerTable } from "../membership/peer-table.ts";
 import type { Outbox } from "../outbox.ts";
 import { wholeTrie } from "./anti-entropy.ts";
+import type { IncomingTransfer } from "./incoming-transfer.ts";
 import type { Puller } from "./puller.ts";
 
 /**
@@ -18,8 +19,9 @@ export class Join {
   #phase: Phase = "joining";
   #startedMs = 0;
   #helloCount = 0;
-  /** Who failed to deliver, not to be asked again at once. */
+  /** Asked last without success: another donor goes first. */
   #failed: Peer | undefined;
+  #pauseUntilMs = 0;
 
   constructor(puller: Puller, outbox: Outbox) {
     this.#puller = puller;
@@ -49,26 +51,33 @@ export class Join {
 
   tick(peers: PeerTable, nowMs: number): void {
     if (this.#phase !== "joining") return;
+    if (this.#puller.active || nowMs < this.#pauseUntilMs) return;
     if (nowMs >= this.#startedMs + limits.joinMsMax) {
       this.#ready("gave_up");
       return;
     }
-    if (this.#puller.active) return;
     const donor = this.#chooseDonor(peers);
     if (donor !== undefined) this.#puller.pull(donor, [wholeTrie], nowMs);
     else if (nowMs >= this.#startedMs + limits.joinAloneMs) this.#ready("alone");
   }
 
-  ended(peer: Peer, completed: boolean): void {
+  /** While joining, the only transfers are those of the whole trie. */
+  ended(transfer: IncomingTransfer, completed: boolean, nowMs: number): void {
     if (this.#phase !== "joining") return;
-    if (completed) this.#ready("in_sync");
-    else this.#failed = peer;
+    if (completed) {
+      this.#ready("in_sync");
+      return;
+    }
+    this.#failed = transfer.peer;
+    this.#pauseUntilMs = nowMs + limits.transferPauseMs;
   }
 
   get dueMs(): number {
     if (this.#phase !== "joining") return Number.POSITIVE_INFINITY;
-    const verdictMs = this.#puller.active ? limits.joinMsMax : limits.joinAloneMs;
-    return Math.min(this.#nextHelloMs, this.#startedMs + verdictMs);
+    // While a transfer runs, its own timer brings the next step.
+    if (this.#puller.active) return this.#nextHelloMs;
+    const verdictMs = Math.max(this.#pauseUntilMs, this.#startedMs + limits.joinAloneMs);
+    return Math.min(this.#nextHelloMs, verdictMs);
   }
 
   get #nextHelloMs(): number {
@@ -76,13 +85,16 @@ export class Join {
     return offsetMs === undefined ? Number.POSITIVE_INFINITY : this.#startedMs + offsetMs;
   }
 
+  /** The one with the most records, but who failed last only when there is no other. */
   #chooseDonor(peers: PeerTable): Peer | undefined {
     let best: Peer | undefined;
+    let last: Peer | undefined;
     for (const peer of peers.all()) {
       if (peer.state !== "up" || peer.phase !== "ready" || peer.count === 0) continue;
-      if (best === undefined || best === this.#failed || peer.count > best.count) best = peer;
+      if (peer === this.#failed) last = peer;
+      else if (best === undefined || peer.count > best.count) best = peer;
     }
-    return best;
+    return best ?? last;
   }
 
   #ready(reason: "in_sync" | "alone" | "gave_up"): void {

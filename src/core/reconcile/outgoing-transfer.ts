@@ -7,8 +7,6 @@ import type { Store } from "../store/store.ts";
 
 /** What a chunk may carry: frame header, transfer, index and last flag off. */
 const chunkBytesMax = framesBytesMax - limits.frameHeaderBytes - 9;
-const blockBytesTarget = 8_192;
-const resendLingerMs = 15;
 
 interface SentChunk {
   readonly chunk: Chunk;
@@ -62,7 +60,7 @@ export class OutgoingTransfer {
     const chunks: Chunk[] = [];
     for (const index of indexes) {
       const sent = this.#sent.get(index);
-      if (sent === undefined || nowMs - sent.sentMs < resendLingerMs) continue;
+      if (sent === undefined || nowMs - sent.sentMs < limits.transferLingerMs) continue;
       sent.sentMs = nowMs;
       chunks.push(sent.chunk);
     }
@@ -111,9 +109,8 @@ function* framedBlocks(
       for (const record of store.recordsOfLeaf(leaf)) {
         source.onRecord();
         packer.add(wholeDelta(record), Number.POSITIVE_INFINITY);
+        if (packer.bytes >= limits.transferBlockBytes) yield framed(packer.take());
       }
-      // Between yields the store may change, so a yield never falls inside a leaf.
-      if (packer.bytes >= blockBytesTarget) yield framed(packer.take());
     }
   }
   if (packer.count > 0) yield framed(packer.take());

@@ -7,18 +7,25 @@ import type { Outbox } from "../outbox.ts";
 import { endOfTransfer, IncomingTransfer } from "./incoming-transfer.ts";
 
 export interface PullerHooks {
-  /** Blocks of whole records arrived from this peer. */
-  received(peer: Peer, blocks: readonly Uint8Array[]): void;
-  ended(peer: Peer, completed: boolean): void;
+  /**
+   * Blocks of whole records arrived from this peer. The number of records that changed something
+   * here, or undefined when a block is not valid.
+   */
+  received(peer: Peer, blocks: readonly Uint8Array[]): number | undefined;
+  ended(transfer: IncomingTransfer, completed: boolean): void;
 }
 
-/** Pulls ranges of records from peers: at most one transfer a peer, and few in all. */
+/**
+ * Pulls ranges of records from peers: one transfer a peer at a time and few in all. What a walk of
+ * the trie finds while one runs waits, and is asked for when it ends.
+ */
 export class Puller {
   readonly #prng: Prng;
   readonly #outbox: Outbox;
   readonly #counters: Counters;
   readonly #hooks: PullerHooks;
   readonly #transfers = new Map<number, IncomingTransfer>();
+  readonly #waiting = new Map<Peer, TrieRange[]>();
 
   constructor(prng: Prng, outbox: Outbox, counters: Counters, hooks: PullerHooks) {
     this.#prng = prng;
@@ -27,25 +34,27 @@ export class Puller {
     this.#hooks = hooks;
   }
 
-  /** False: enough is under way already. */
-  pull(peer: Peer, ranges: readonly TrieRange[], nowMs: number): boolean {
-    if (ranges.length === 0 || this.#transfers.size >= limits.transferIncomingMax) return false;
-    if (this.isPulling(peer)) return false;
-    const asked = ranges.slice(0, limits.rangesPerFrameMax);
-    const transfer = new IncomingTransfer(this.#prng.uint32(), peer, asked, nowMs);
-    this.#transfers.set(transfer.id, transfer);
-    this.#counters.reconcile.transfersIn += 1;
-    this.#want(transfer);
-    return true;
+  /** Asks for these ranges, now or when the transfers under way leave room. */
+  pull(peer: Peer, ranges: readonly TrieRange[], nowMs: number): void {
+    if (ranges.length === 0) return;
+    const waiting = this.#waiting.get(peer) ?? [];
+    const room = limits.rangesWaitingMax - waiting.length;
+    waiting.push(...ranges.slice(0, room));
+    // What finds no room is found again by the next round.
+    this.#counters.reconcile.rangesDropped += Math.max(0, ranges.length - room);
+    this.#waiting.set(peer, waiting);
+    this.#startWaiting(nowMs);
+  }
+
+  /** Whether anything is wanted from this peer. */
+  isPulling(peer: Peer): boolean {
+    if (this.#waiting.has(peer)) return true;
+    for (const transfer of this.#transfers.values()) if (transfer.peer === peer) return true;
+    return false;
   }
 
   get active(): boolean {
     return this.#transfers.size > 0;
-  }
-
-  isPulling(peer: Peer): boolean {
-    for (const transfer of this.#transfers.values()) if (transfer.peer === peer) return true;
-    return false;
   }
 
   onChunk(peer: Peer, chunk: Chunk, nowMs: number): void {
@@ -57,24 +66,29 @@ export class Puller {
     }
     const progress = transfer.add(chunk, nowMs);
     if (progress.state === "broken") {
-      this.#end(transfer, false);
+      this.#end(transfer, false, nowMs);
       return;
     }
-    if (progress.blocks.length > 0) this.#hooks.received(peer, progress.blocks);
-    if (progress.state === "done") this.#end(transfer, true);
+    const changes = progress.blocks.length === 0 ? 0 : this.#hooks.received(peer, progress.blocks);
+    if (changes === undefined) {
+      this.#end(transfer, false, nowMs);
+      return;
+    }
+    transfer.changes += changes;
+    if (progress.state === "done") this.#end(transfer, true, nowMs);
     else if (transfer.creditDue) this.#outbox.unicast(peer.address, [transfer.credit(nowMs)]);
   }
 
   /** The donor has no room for it. */
-  onRefused(peer: Peer, id: number): void {
+  onRefused(peer: Peer, id: number, nowMs: number): void {
     const transfer = this.#transfers.get(id);
-    if (transfer?.peer === peer) this.#end(transfer, false);
+    if (transfer?.peer === peer) this.#end(transfer, false, nowMs);
   }
 
   tick(nowMs: number): void {
     for (const transfer of this.#transfers.values()) {
       if (transfer.silentMs(nowMs) >= limits.transferSilenceMs) {
-        this.#end(transfer, false);
+        this.#end(transfer, false, nowMs);
       } else if (nowMs >= transfer.dueMs) {
         const credit = transfer.credit(nowMs);
         if (transfer.started) this.#outbox.unicast(transfer.peer.address, [credit]);
@@ -89,15 +103,33 @@ export class Puller {
     return dueMs;
   }
 
+  #startWaiting(nowMs: number): void {
+    for (const [peer, ranges] of this.#waiting) {
+      if (this.#transfers.size >= limits.transferIncomingMax) return;
+      if ([...this.#transfers.values()].some((transfer) => transfer.peer === peer)) continue;
+      const asked = ranges.splice(0, limits.rangesPerFrameMax);
+      if (ranges.length === 0) this.#waiting.delete(peer);
+      const transfer = new IncomingTransfer(this.#prng.uint32(), peer, asked, nowMs);
+      this.#transfers.set(transfer.id, transfer);
+      this.#counters.reconcile.transfersIn += 1;
+      this.#want(transfer);
+    }
+  }
+
   #want(transfer: IncomingTransfer): void {
     const { id, ranges } = transfer;
     this.#outbox.unicast(transfer.peer.address, [{ tag: Tag.want, transfer: id, ranges }]);
   }
 
-  #end(transfer: IncomingTransfer, completed: boolean): void {
+  #end(transfer: IncomingTransfer, completed: boolean, nowMs: number): void {
     this.#transfers.delete(transfer.id);
-    if (!completed) this.#counters.reconcile.transfersFailed += 1;
+    if (!completed) {
+      this.#counters.reconcile.transfersFailed += 1;
+      // The rest would fail as well; the next round finds it again.
+      this.#waiting.delete(transfer.peer);
+    }
     this.#outbox.unicast(transfer.peer.address, [endOfTransfer(transfer.id)]);
-    this.#hooks.ended(transfer.peer, completed);
+    this.#hooks.ended(transfer, completed);
+    this.#startWaiting(nowMs);
   }
 }

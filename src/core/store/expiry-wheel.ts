@@ -7,7 +7,7 @@ import type { StoredRecord } from "./stored-record.ts";
  * moves further away it stays where it is and is put on when the slot comes up.
  */
 export class ExpiryWheel {
-  readonly #slots = new Map<number, StoredRecord[]>();
+  readonly #slots = new Map<number, Set<StoredRecord>>();
   #swept = 0;
 
   /** Sees to it that the record comes up at `atMs` or, if that moved on, earlier. 0: never. */
@@ -16,19 +16,28 @@ export class ExpiryWheel {
     // Never into a slot that has been swept already.
     const slot = Math.max(slotOf(atMs), this.#swept + 1);
     if (record.slot > 0 && record.slot <= slot) return;
+    this.remove(record);
     record.slot = slot;
     const waiting = this.#slots.get(slot);
-    if (waiting === undefined) this.#slots.set(slot, [record]);
-    else waiting.push(record);
+    if (waiting === undefined) this.#slots.set(slot, new Set([record]));
+    else waiting.add(record);
   }
 
-  /** Takes out all records whose slot has come. Those that moved to an earlier slot are skipped. */
+  /** The record is gone for another reason; the wheel must not keep its memory. */
+  remove(record: StoredRecord): void {
+    if (record.slot === 0) return;
+    const waiting = this.#slots.get(record.slot);
+    waiting?.delete(record);
+    if (waiting?.size === 0) this.#slots.delete(record.slot);
+    record.slot = 0;
+  }
+
+  /** Takes out all records whose slot has come. */
   due(wallMs: number): StoredRecord[] {
     const now = Math.floor(wallMs / limits.expirySlotMs);
     const found: StoredRecord[] = [];
     for (const slot of this.#comeUp(now)) {
       for (const record of this.#slots.get(slot) ?? []) {
-        if (record.slot !== slot) continue;
         record.slot = 0;
         found.push(record);
       }
@@ -38,14 +47,22 @@ export class ExpiryWheel {
     return found;
   }
 
+  /** Records that wait. */
+  get size(): number {
+    let size = 0;
+    for (const waiting of this.#slots.values()) size += waiting.size;
+    return size;
+  }
+
   /** Slot numbers that have come: counted up from the last sweep, or sought after a clock step. */
   #comeUp(now: number): number[] {
     if (now - this.#swept > this.#slots.size) {
       return [...this.#slots.keys()].filter((slot) => slot <= now);
     }
     const slots: number[] = [];
-    for (let slot = this.#swept + 1; slot <= now; slot++)
+    for (let slot = this.#swept + 1; slot <= now; slot++) {
       if (this.#slots.has(slot)) slots.push(slot);
+    }
     return slots;
   }
 }

@@ -1,12 +1,11 @@
 import { LRUCache } from "lru-cache";
 import { assert } from "../../base/assert.ts";
-import type { TrieRange } from "../../protocol/frames.ts";
 import { type HashKey, hashId } from "../../session/fingerprint.ts";
 import { merge } from "../../session/merge.ts";
 import type { SessionDelta } from "../../session/record.ts";
 import { laterStamp } from "../../session/stamp.ts";
 import type { Counters } from "../counters.ts";
-import { DigestTrie, leafCount, leavesOf } from "./digest-trie.ts";
+import { DigestTrie, leafCount } from "./digest-trie.ts";
 import { ExpiryWheel, isPast } from "./expiry-wheel.ts";
 import { forgetAtMs } from "./lifetime.ts";
 import { measureBytes, StoredRecord } from "./stored-record.ts";
@@ -20,6 +19,7 @@ export interface StoreOptions {
 }
 
 const fullShare = 0.97;
+const noRecords: readonly StoredRecord[] = [];
 
 /**
  * All sessions this node knows. Live ones are bounded by memory and by count and evicted least
@@ -35,6 +35,8 @@ export class Store {
   readonly #leaves = new Array<StoredRecord | undefined>(leafCount).fill(undefined);
   readonly #wheel = new ExpiryWheel();
   #aliveCount = 0;
+  /** The latest stamp time of a tombstone that was dropped for lack of room. */
+  #droppedTime = 0;
 
   constructor(options: StoreOptions, counters: Counters) {
     this.#options = options;
@@ -53,6 +55,11 @@ export class Store {
     return this.#sessions.get(id) ?? this.#tombstones.get(id);
   }
 
+  /** Whether it is held, dead or alive; without making it the most recent. */
+  has(id: string): boolean {
+    return this.#sessions.has(id) || this.#tombstones.has(id);
+  }
+
   /**
    * Merges a delta, from a client or from a peer. Undefined: the record is already past its end
    * and was not taken in.
@@ -63,46 +70,47 @@ export class Store {
   ): { record: StoredRecord; changed: boolean } | undefined {
     const held = this.find(delta.id);
     const record = held ?? new StoredRecord(delta.id, this.#options.hashKey);
-    const { expiry } = record;
+    const { expiry, fingerprint } = record;
+    const { high, low } = fingerprint;
     const wasAlive = record.life.alive;
-    if (held !== undefined) this.trie.toggle(record.leaf, record.fingerprint);
-    const changed = merge(record, delta, record.idHash, record.fingerprint);
+    const changed = merge(record, delta, record.idHash, fingerprint);
+    const forgetAt = forgetAtMs(record, this.#options.tombstoneRetentionMs);
     if (held === undefined) {
-      const forgetAt = forgetAtMs(record, this.#options.tombstoneRetentionMs);
-      if (!changed || isPast(forgetAt, wallMs)) return undefined;
+      if (!changed || isPast(forgetAt, wallMs) || this.#isDropped(record)) return undefined;
       this.#link(record);
     }
-    this.trie.toggle(record.leaf, record.fingerprint);
     if (!changed) return { record, changed };
+    const difference = { high: high ^ fingerprint.high, low: low ^ fingerprint.low };
+    this.trie.toggle(record.leaf, difference);
     if (record.expiry !== expiry) record.exactDeadlineMs = 0;
     this.#aliveCount += Number(record.life.alive) - Number(wasAlive);
     noteNewest(record, delta);
+    this.#wheel.schedule(record, forgetAt);
     this.#place(record);
-    this.#wheel.schedule(record, forgetAtMs(record, this.#options.tombstoneRetentionMs));
     return { record, changed };
+  }
+
+  /** Whether some session may live elsewhere that this node has held and no longer does. */
+  get hasEvicted(): boolean {
+    return this.#counters.store.evicted > 0;
   }
 
   /** Forgets what is past its end. */
   sweep(wallMs: number): void {
     for (const record of this.#wheel.due(wallMs)) {
-      if (record.place === "none") continue;
       const forgetAt = forgetAtMs(record, this.#options.tombstoneRetentionMs);
       if (isPast(forgetAt, wallMs)) this.#forget(record);
       else this.#wheel.schedule(record, forgetAt);
     }
   }
 
-  /** All records below a node of the digest trie. */
-  *recordsIn(range: TrieRange): Generator<StoredRecord> {
-    const { first, end } = leavesOf(range);
-    for (let leaf = first; leaf < end; leaf++) yield* this.recordsOfLeaf(leaf);
-  }
-
-  /** In no particular order. The leaf must not change while this runs. */
-  *recordsOfLeaf(leaf: number): Generator<StoredRecord> {
-    for (let record = this.#leaves[leaf]; record !== undefined; record = record.nextInLeaf) {
-      yield record;
-    }
+  /** In no particular order. */
+  recordsOfLeaf(leaf: number): readonly StoredRecord[] {
+    let record = this.#leaves[leaf];
+    if (record === undefined) return noRecords;
+    const records: StoredRecord[] = [];
+    for (; record !== undefined; record = record.nextInLeaf) records.push(record);
+    return records;
   }
 
   leafOf(id: string): number {
@@ -143,6 +151,11 @@ export class Store {
       return;
     }
     if (record.place === "tombstones") this.#tombstones.delete(record.id);
+    if (bytes > this.#options.bytesMax) {
+      if (record.place === "sessions") this.#sessions.delete(record.id);
+      this.#evicted(record);
+      return;
+    }
     if (record.place !== "sessions" || bytes !== record.bytes) {
       record.place = "sessions";
       record.bytes = bytes;
@@ -157,6 +170,13 @@ export class Store {
     this.#counters.store.tombstonesDropped += 1;
     this.#tombstones.delete(oldest.id);
     this.#unlink(oldest);
+    this.#droppedTime = Math.max(this.#droppedTime, oldest.life.stamp.time);
+  }
+
+  /** A tombstone as old as those dropped for lack of room: taking it in would drop another. */
+  #isDropped(record: StoredRecord): boolean {
+    const { life } = record;
+    return !life.alive && life.stamp.time > 0 && life.stamp.time <= this.#droppedTime;
   }
 
   #forget(record: StoredRecord): void {
@@ -177,6 +197,7 @@ export class Store {
   }
 
   #unlink(record: StoredRecord): void {
+    this.#wheel.remove(record);
     if (record.life.alive) this.#aliveCount -= 1;
     record.place = "none";
     this.trie.toggle(record.leaf, record.fingerprint);

@@ -19,7 +19,7 @@ export class StoredRecord implements SessionState {
 
   readonly idHash: Hash64;
   readonly fingerprint: Hash64 = { high: 0, low: 0 };
-  /** The latest stamp of any component. */
+  /** The latest write: the latest stamp of life, floor and attributes. A mere use does not count. */
   newest: Stamp = zeroStamp;
   /** Estimated memory, as charged against the store's limit. */
   bytes = 0;
@@ -51,7 +51,7 @@ const attributeBytes = 100;
 export function measureBytes(record: SessionState): number {
   let bytes = recordBytes + record.id.length;
   for (const attribute of record.attributes) {
-    bytes += attributeBytes + (attribute.value?.length ?? 0);
+    bytes += attributeBytes + attribute.name.length + (attribute.value?.length ?? 0);
   }
   return bytes;
 }

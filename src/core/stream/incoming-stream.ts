@@ -11,8 +11,8 @@ import { AskQueue } from "./ask-queue.ts";
  * joiner's transfer and anti-entropy cover, and which is never asked for by number (NORM's
  * SYNC_CURRENT). After a bounded number of asks a gap is given up to anti-entropy as well.
  *
- * Asks wait in one queue per try. All waits of one try are equally long, so each queue is in order
- * of time, and a thousand gaps cost no more to keep than one.
+ * Asks wait in one queue per try. All waits of one try are equally long but for a little jitter,
+ * so each queue is nearly in order of time, and a thousand gaps cost no more to keep than one.
  */
 export class IncomingStream {
   readonly #prng: Prng;
@@ -21,6 +21,7 @@ export class IncomingStream {
   #baseline = -1;
   #highest = -1;
   #lost = 0;
+  #nextAskMs = Number.NEGATIVE_INFINITY;
 
   constructor(prng: Prng) {
     this.#prng = prng;
@@ -80,6 +81,7 @@ export class IncomingStream {
    * given up.
    */
   takeDue(nowMs: number): SequenceRange[] {
+    if (nowMs < this.#nextAskMs) return [];
     const ranges: { first: number; count: number }[] = [];
     let asked = 0;
     for (const [tries, queue] of this.#asks.entries()) {
@@ -91,7 +93,11 @@ export class IncomingStream {
             this.#missing.delete(sequence);
             this.#lost += 1;
           } else {
-            if (asked >= limits.nakSequencesMax || !extend(ranges, sequence)) return ranges;
+            if (asked >= limits.nakSequencesMax || !extend(ranges, sequence)) {
+              // The rest waits: all repairs at once would overrun the buffer that just overflowed.
+              this.#nextAskMs = nowMs + limits.nakPauseMs;
+              return ranges;
+            }
             asked += 1;
             this.#asks[tries + 1]?.push(sequence, nowMs + this.#retryMs(tries));
           }
@@ -106,7 +112,7 @@ export class IncomingStream {
   get dueMs(): number {
     let dueMs = Number.POSITIVE_INFINITY;
     for (const queue of this.#asks) dueMs = Math.min(dueMs, queue.dueMs);
-    return dueMs;
+    return Math.max(dueMs, this.#nextAskMs);
   }
 
   get missingCount(): number {
