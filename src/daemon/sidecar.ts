@@ -118,6 +118,7 @@ function driverOptions(
       faultDropRate: gossip.faultDropRate,
     },
     onEvent: (event) => logCoreEvent(log, event),
+    onClockStep: (byMs) => log.warn("clock_stepped", { byMs: Math.round(byMs) }),
   };
 }
 

@@ -7,6 +7,7 @@ import { stampTimeOf } from "../session/stamp.ts";
 import { type ClusterIdentity, DatagramCodec } from "../wire/datagram-codec.ts";
 import { deltaCodec } from "../wire/delta-codec.ts";
 import type { Reject } from "../wire/header.ts";
+import { SteadyClock } from "./steady-clock.ts";
 import { openTransport, type Transport, type TransportOptions } from "./udp-transport.ts";
 
 export interface DriverOptions {
@@ -16,6 +17,8 @@ export interface DriverOptions {
   readonly identity: ClusterIdentity;
   readonly transport: TransportOptions;
   readonly onEvent: (event: CoreEvent) => void;
+  /** The wall clock was set, by so many milliseconds, and has stayed so. */
+  readonly onClockStep: (byMs: number) => void;
 }
 
 /**
@@ -28,6 +31,7 @@ export class Driver implements Outbox {
   readonly rejects: Partial<Record<Reject, number>> = {};
   readonly #codec: DatagramCodec;
   readonly #onEvent: (event: CoreEvent) => void;
+  readonly #clock: SteadyClock;
   #transport: Transport | undefined;
   #turn: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -39,6 +43,7 @@ export class Driver implements Outbox {
   private constructor(options: DriverOptions) {
     this.#codec = new DatagramCodec(options.boot, options.identity);
     this.#onEvent = options.onEvent;
+    this.#clock = new SteadyClock(performance.now(), Date.now(), options.onClockStep);
     const replicaOptions = {
       ...options.replica,
       boot: options.boot,
@@ -58,7 +63,7 @@ export class Driver implements Outbox {
   }
 
   now(): Now {
-    return { monotonicMs: performance.now(), wallMs: Date.now() };
+    return this.#clock.now(performance.now(), Date.now());
   }
 
   /** Something was put in: tick once this turn's input is all in. */
@@ -94,7 +99,7 @@ export class Driver implements Outbox {
   }
 
   #encode(frames: readonly Frame[]): Buffer {
-    const clock = Math.max(this.replica.clockTime, stampTimeOf(Date.now()));
+    const clock = Math.max(this.replica.clockTime, stampTimeOf(this.now().wallMs));
     return this.#codec.encode(frames, clock);
   }
 
