@@ -19,6 +19,8 @@ interface Visitor {
   visits?: number;
 }
 
+/** Longer than a busy machine makes anybody wait; only a hang takes as long. */
+const timeoutMs = 60_000;
 const maxAge = 60_000;
 
 interface Site {
@@ -86,7 +88,7 @@ async function serveSite(
   } = {},
 ): Promise<Site> {
   const { path, service } = await serveFake(t);
-  const store = new SessioncastStore({ socket: path });
+  const store = new SessioncastStore({ socket: path, timeoutMs });
   t.after(() => store.close());
   const app = express();
   app.use(
@@ -137,7 +139,7 @@ function ask<T>(work: (callback: (error?: unknown, result?: T) => void) => void)
 }
 
 function storeOf(t: TestContext, options: SessioncastStoreOptions) {
-  const store = new SessioncastStore(options);
+  const store = new SessioncastStore({ timeoutMs, ...options });
   t.after(() => store.close());
   return {
     store,
@@ -388,7 +390,7 @@ test("callbacks come later and once, may be left out, and may throw", async (t) 
 
 test("a client may be shared, and the store does not close it", async (t) => {
   const { path } = await serveFake(t);
-  const client = createClient({ socket: path });
+  const client = createClient({ socket: path, timeoutMs });
   t.after(() => client.close());
   const store = new SessioncastStore({ client });
   await store.close();

@@ -27,12 +27,13 @@ import {
   encodeStore,
   encodeTouch,
 } from "../../src/api/request-codec.ts";
+import { limits } from "../../src/protocol/limits.ts";
 
 const requestIds = fc.integer({ min: 1, max: 4_294_967_295 });
 const names = fc
   .string({ unit: "grapheme", minLength: 1, maxLength: 60 })
   .filter((name) => Buffer.byteLength(name) <= 255);
-const times = fc.option(fc.maxSafeNat(), { nil: undefined });
+const times = fc.option(fc.nat({ max: limits.durationMsMax }), { nil: undefined });
 const stamps = fc.record(
   { time: fc.maxSafeNat(), tag: fc.nat({ max: 4_294_967_295 }) },
   { noNullPrototype: true },
@@ -80,9 +81,9 @@ test("all other requests come out as they went in", () => {
   const both = (write: (writer: MsgpackWriter) => void, expected: unknown) => {
     assert.deepEqual(decodeRequest(readerOf(write)), expected);
   };
-  const limits = fc.integer({ min: 1, max: 1_000 });
+  const pageLimits = fc.integer({ min: 1, max: 1_000 });
   fc.assert(
-    fc.property(requestIds, names, packed, times, limits, (...drawn) => {
+    fc.property(requestIds, names, packed, times, pageLimits, (...drawn) => {
       const [requestId, id, attributes, idleMs, limit] = drawn;
       for (const verb of [Verb.get, Verb.destroy]) {
         both((writer) => encodeAddressed(writer, requestId, { verb, id }), { requestId, verb, id });

@@ -18,7 +18,8 @@ declare module "express-session" {
 const app = express();
 app.use(
   session({
-    store: new SessioncastStore(),
+    // The machine that runs tests may be busy with others for longer than users would wait.
+    store: new SessioncastStore({ timeoutMs: 30_000 }),
     secret: "a secret of this test",
     resave: false,
     saveUninitialized: false,

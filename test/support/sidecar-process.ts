@@ -131,7 +131,7 @@ export class SidecarProcess {
   }
 
   async client(): Promise<Client> {
-    this.#client ??= await connect({ socket: this.socket });
+    this.#client ??= await connect({ socket: this.socket, timeoutMs: patienceMs });
     return this.#client;
   }
 

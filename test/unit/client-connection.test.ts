@@ -160,7 +160,7 @@ test("a lazy client tells nothing before it has tried, and then the truth", asyn
 
 test("close rejects what is in flight and what comes later, and may be repeated", async (t) => {
   const { path } = await serveFake(t);
-  const client = await connect({ socket: path });
+  const client = await connect({ socket: path, timeoutMs: hour });
   const inFlight = client.get("s-1");
   assert.equal(client.close(), client.close());
   await assert.rejects(inFlight, refusal("SESSIONCAST_CLOSED"));

@@ -7,7 +7,7 @@ import { serveFake } from "../support/local-server.ts";
 
 async function connected(t: TestContext) {
   const fake = await serveFake(t);
-  const client = await connect({ socket: fake.path });
+  const client = await connect({ socket: fake.path, timeoutMs: 60_000 });
   t.after(() => client.close());
   return { ...fake, client };
 }

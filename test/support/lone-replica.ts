@@ -1,0 +1,115 @@
+import type { Now } from "../../src/base/now.ts";
+import { Prng } from "../../src/base/prng.ts";
+import { Replica, type ReplicaOptions } from "../../src/core/replica.ts";
+import { type Frame, type Heartbeat, Tag } from "../../src/protocol/frames.ts";
+import type { SessionDelta } from "../../src/session/record.ts";
+import { stampTimeOf } from "../../src/session/stamp.ts";
+import { deltaCodec } from "../../src/wire/delta-codec.ts";
+import { RecordingOutbox } from "./recording-outbox.ts";
+import { hashKey } from "./session-arbitraries.ts";
+
+export const startWallMs = 1_800_000_000_000;
+export const peerBoot = "00000000aaaa000000000002";
+export const peerAddress = "peer:1";
+
+/** One replica, a clock that only the test moves, and a peer whose datagrams the test writes. */
+export class LoneReplica {
+  readonly outbox = new RecordingOutbox();
+  readonly replica: Replica;
+  nowMs = 0;
+  /** By how much the peer's clock is ahead. */
+  peerAheadMs = 0;
+
+  constructor(options: Partial<ReplicaOptions> = {}) {
+    this.replica = new Replica(
+      {
+        boot: "00000000aaaa000000000001",
+        name: "self",
+        hashKey,
+        bytesMax: 1 << 26,
+        countMax: 100_000,
+        tombstonesMax: 1_000,
+        tombstoneRetentionMs: 60_000,
+        idleMsDefault: 1_800_000,
+        absoluteMsDefault: 0,
+        ...options,
+      },
+      deltaCodec,
+      this.outbox,
+      new Prng(1),
+    );
+    this.replica.start(this.now);
+  }
+
+  get now(): Now {
+    return { monotonicMs: this.nowMs, wallMs: startWallMs + this.nowMs };
+  }
+
+  /** A stamp time of the peer's clock. */
+  get peerTime(): number {
+    return stampTimeOf(this.now.wallMs + this.peerAheadMs);
+  }
+
+  tick(): void {
+    this.replica.tick(this.now);
+  }
+
+  /** Ticks when the replica asks for it, and no more, until so much time has passed. */
+  pass(ms: number): void {
+    const endMs = this.nowMs + ms;
+    this.tick();
+    for (let dueMs = this.replica.deadline(); dueMs <= endMs; dueMs = this.replica.deadline()) {
+      this.nowMs = Math.max(this.nowMs, dueMs);
+      this.tick();
+    }
+    this.nowMs = endMs;
+  }
+
+  /** Until it is ready, alone, with nothing left to be looked at. */
+  settle(): void {
+    this.pass(600);
+    this.outbox.takeSent();
+    this.outbox.takeEvents();
+  }
+
+  receive(...frames: Frame[]): void {
+    const datagram = { boot: peerBoot, clock: this.peerTime, frames };
+    this.replica.receive(datagram, peerAddress, this.now);
+  }
+
+  /** A datagram of the peer's stream with these deltas. */
+  receiveDeltas(sequence: number, ...deltas: SessionDelta[]): void {
+    this.receive({ tag: Tag.delta, sequence, block: blockOf(deltas) });
+  }
+}
+
+export function blockOf(deltas: readonly SessionDelta[]): Uint8Array {
+  const packer = deltaCodec.packer();
+  for (const delta of deltas) packer.add(delta, Number.POSITIVE_INFINITY);
+  return packer.take();
+}
+
+export function peerHeartbeat(fields: Partial<Heartbeat> = {}): Heartbeat {
+  return {
+    tag: Tag.heartbeat,
+    name: "peer",
+    phase: "ready",
+    hello: false,
+    sequence: 0,
+    digest: { high: 0, low: 0 },
+    count: 0,
+    ...fields,
+  };
+}
+
+/** A live session without end, as its creator would send it. */
+export function created(id: string, time: number, value = "v"): SessionDelta {
+  const stamp = { time, tag: 2 };
+  return {
+    id,
+    life: { stamp, alive: true, absoluteDeadlineMs: 0 },
+    floor: stamp,
+    attributes: [{ name: "a", stamp, value }],
+    expiry: { stamp, idleMs: 0, idleDeadlineMs: 0 },
+  };
+}

@@ -1,0 +1,50 @@
+import { strict as assert } from "node:assert";
+import type { Address, CoreEvent, Outbox } from "../../src/core/outbox.ts";
+import type { Frame } from "../../src/protocol/frames.ts";
+
+export interface Sent {
+  /** Undefined: to the group. */
+  readonly to: Address | undefined;
+  readonly frames: readonly Frame[];
+}
+
+/** Keeps what a part of the core says, in order. */
+export class RecordingOutbox implements Outbox {
+  readonly sent: Sent[] = [];
+  readonly events: CoreEvent[] = [];
+
+  multicast(frames: readonly Frame[]): void {
+    this.sent.push({ to: undefined, frames });
+  }
+
+  unicast(address: Address, frames: readonly Frame[]): void {
+    this.sent.push({ to: address, frames });
+  }
+
+  notify(event: CoreEvent): void {
+    this.events.push(event);
+  }
+
+  /** What was sent since the last call. */
+  takeSent(): Sent[] {
+    return this.sent.splice(0);
+  }
+
+  /** The events since the last call. */
+  takeEvents(): CoreEvent[] {
+    return this.events.splice(0);
+  }
+
+  /** The frames of one kind that were sent since the last `takeSent`. */
+  framesOf<Kind extends Frame["tag"]>(tag: Kind): Extract<Frame, { readonly tag: Kind }>[] {
+    const isOfKind = (frame: Frame): frame is Extract<Frame, { readonly tag: Kind }> =>
+      frame.tag === tag;
+    return this.sent.flatMap(({ frames }) => frames.filter(isOfKind));
+  }
+}
+
+/** The only element, for tests that expect one. */
+export function onlyOf<T>(items: readonly T[]): T {
+  assert.equal(items.length, 1, "exactly one");
+  return items[0] as T;
+}

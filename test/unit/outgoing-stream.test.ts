@@ -1,0 +1,237 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Counters } from "../../src/core/counters.ts";
+import type { StoredRecord } from "../../src/core/store/stored-record.ts";
+import { OutgoingStream } from "../../src/core/stream/outgoing-stream.ts";
+import { type SequenceRange, Tag } from "../../src/protocol/frames.ts";
+import { fragmentBytesMax, framesBytesMax, limits } from "../../src/protocol/limits.ts";
+import { ByteWriter } from "../../src/wire/byte-writer.ts";
+import { deltaCodec } from "../../src/wire/delta-codec.ts";
+import { writeFrame } from "../../src/wire/frame-codec.ts";
+import { onlyOf, RecordingOutbox } from "../support/recording-outbox.ts";
+import { storeWith } from "../support/store-model.ts";
+
+const boot = "0".repeat(24);
+const tag = 7;
+
+class Sender {
+  readonly outbox = new RecordingOutbox();
+  readonly counters = new Counters();
+  readonly store = storeWith();
+  readonly stream = new OutgoingStream({ boot, tag }, deltaCodec, this.outbox, this.counters);
+  #time = 1_000_000_000_000;
+
+  /** A write of one attribute, by this node or (another tag) by a peer. */
+  write(id: string, name: string, value: string, writer = tag): StoredRecord {
+    this.#time += 1;
+    const stamp = { time: this.#time, tag: writer };
+    const attributes = [{ name, stamp, value }];
+    const delta = { id, life: undefined, floor: undefined, attributes, expiry: undefined };
+    const applied = this.store.apply(delta, 0);
+    assert(applied !== undefined);
+    if (writer === tag) this.stream.changed(applied.record, stamp);
+    return applied.record;
+  }
+
+  /** Sends `count` datagrams of one delta each. */
+  send(count: number): void {
+    for (let number = 0; number < count; number++) {
+      this.write(`session-${number}`, "a", "v");
+      this.stream.flush();
+    }
+    this.outbox.takeSent();
+  }
+
+  repair(requester: string, nowMs: number, ranges: readonly SequenceRange[]): void {
+    this.stream.repair({ tag: Tag.nak, boot, ranges }, requester, nowMs);
+  }
+
+  get deltas() {
+    const blocks = this.outbox.framesOf(Tag.delta);
+    return blocks.flatMap(({ block }) => deltaCodec.decode(block) ?? []);
+  }
+}
+
+const one = [{ first: 1, count: 1 }];
+
+test("two writes of one attribute before a flush are sent as one, the later", () => {
+  const sender = new Sender();
+  sender.write("s", "a", "first");
+  sender.write("s", "a", "second");
+  sender.stream.flush();
+  const { attributes } = onlyOf(sender.deltas);
+  assert.equal(onlyOf(attributes).value, "second");
+  assert.equal(sender.counters.stream.deltasSent, 1);
+});
+
+test("all attributes written since the last flush are sent, and no others", () => {
+  const sender = new Sender();
+  sender.write("s", "a", "1");
+  sender.stream.flush();
+  sender.outbox.takeSent();
+  sender.write("s", "b", "2");
+  sender.write("s", "c", "3");
+  sender.stream.flush();
+  const { attributes } = onlyOf(sender.deltas);
+  assert.deepEqual(
+    attributes.map(({ name }) => name),
+    ["b", "c"],
+  );
+});
+
+test("a write that a peer has overwritten meanwhile is the peer's to send", () => {
+  const sender = new Sender();
+  sender.write("s", "a", "mine");
+  sender.write("s", "a", "theirs", 8);
+  assert.equal(sender.stream.pending, true);
+  sender.stream.flush();
+  assert.deepEqual(sender.outbox.sent, []);
+  assert.deepEqual([sender.stream.pending, sender.stream.sequence], [false, 0]);
+});
+
+test("many small deltas share datagrams, each filled before the next is begun", () => {
+  const sender = new Sender();
+  for (let number = 0; number < 100; number++)
+    sender.write(`session-${number}`, "a", "v".repeat(99));
+  sender.stream.flush();
+  const sent = sender.outbox.takeSent();
+  assert(sent.length > 8 && sent.length < 13, `${sent.length} datagrams`);
+  for (const [index, { to, frames }] of sent.entries()) {
+    assert.equal(to, undefined);
+    const writer = new ByteWriter();
+    writeFrame(writer, onlyOf(frames));
+    assert(writer.position <= framesBytesMax);
+    if (index < sent.length - 1) assert(writer.position > framesBytesMax - 140);
+  }
+  assert.equal(sender.stream.sequence, sent.length);
+});
+
+test("nothing pending sends nothing", () => {
+  const sender = new Sender();
+  sender.stream.flush();
+  assert.deepEqual(sender.outbox.sent, []);
+});
+
+test("a session too large for one datagram is cut into fragments with numbers in a row", () => {
+  const sender = new Sender();
+  sender.write("small", "a", "v");
+  sender.write("large", "a", "v".repeat(10_000));
+  sender.write("next", "a", "v");
+  sender.stream.flush();
+  const fragments = sender.outbox.framesOf(Tag.fragment);
+  assert.equal(fragments.length, Math.ceil(10_030 / fragmentBytesMax));
+  for (const [index, fragment] of fragments.entries()) {
+    assert.deepEqual([fragment.index, fragment.count], [index, fragments.length]);
+    assert.equal(fragment.sequence, (fragments[0]?.sequence ?? 0) + index);
+    const full = index < fragments.length - 1;
+    assert(full ? fragment.bytes.length === fragmentBytesMax : fragment.bytes.length > 0);
+  }
+  const block = Buffer.concat(fragments.map(({ bytes }) => bytes));
+  assert.equal(onlyOf(deltaCodec.decode(block) ?? []).id, "large");
+  assert.deepEqual(
+    sender.deltas.map(({ id }) => id),
+    ["small", "next"],
+  );
+  assert.equal(sender.stream.sequence, fragments.length + 2);
+});
+
+test("the largest session is sent in as many fragments as one block may have", () => {
+  const sender = new Sender();
+  sender.write("s", "a", "v".repeat(limits.sessionBytesMax));
+  sender.stream.flush();
+  const fragments = sender.outbox.framesOf(Tag.fragment);
+  assert(fragments.length <= limits.fragmentsPerMessageMax);
+  assert(sender.stream.ringBytes <= limits.repairRingBytesMax);
+});
+
+test("the first to ask is answered by unicast, with the datagram as it was", () => {
+  const sender = new Sender();
+  sender.write("s", "a", "v");
+  sender.stream.flush();
+  const [original] = sender.outbox.takeSent();
+  sender.repair("peer:1", 100, one);
+  assert.deepEqual(sender.outbox.sent, [{ to: "peer:1", frames: original?.frames }]);
+});
+
+test("a second one to ask soon after shows a shared loss and is answered by multicast", () => {
+  const sender = new Sender();
+  sender.send(1);
+  sender.repair("peer:1", 100, one);
+  sender.repair("peer:2", 100 + limits.repairSharedMs - 1, one);
+  assert.deepEqual(
+    sender.outbox.takeSent().map(({ to }) => to),
+    ["peer:1", undefined],
+  );
+});
+
+test("a second one to ask much later is answered by unicast", () => {
+  const sender = new Sender();
+  sender.send(1);
+  sender.repair("peer:1", 100, one);
+  sender.repair("peer:2", 100 + limits.repairSharedMs, one);
+  assert.deepEqual(
+    sender.outbox.takeSent().map(({ to }) => to),
+    ["peer:1", "peer:2"],
+  );
+});
+
+test("one who asks again while the answer travels is not answered twice", () => {
+  const sender = new Sender();
+  sender.send(1);
+  sender.repair("peer:1", 100, one);
+  sender.repair("peer:1", 100 + limits.repairLingerMs - 1, one);
+  assert.equal(sender.outbox.takeSent().length, 1);
+  assert.equal(sender.counters.naks.lingered, 1);
+  sender.repair("peer:1", 100 + limits.repairLingerMs, one);
+  assert.deepEqual(
+    sender.outbox.takeSent().map(({ to }) => to),
+    ["peer:1"],
+  );
+});
+
+test("after a multicast nobody is answered for a moment, and then by multicast again", () => {
+  const sender = new Sender();
+  sender.send(1);
+  sender.repair("peer:1", 100, one);
+  sender.repair("peer:2", 101, one);
+  sender.outbox.takeSent();
+  for (const requester of ["peer:1", "peer:2", "peer:3"]) sender.repair(requester, 105, one);
+  assert.deepEqual(sender.outbox.takeSent(), []);
+  assert.equal(sender.counters.naks.lingered, 3);
+  sender.repair("peer:3", 101 + limits.repairLingerMs, one);
+  assert.deepEqual(
+    sender.outbox.takeSent().map(({ to }) => to),
+    [undefined],
+  );
+});
+
+test("what the ring no longer holds is answered by a miss that names the oldest left", () => {
+  const sender = new Sender();
+  sender.send(limits.repairRingDatagramsMax + 5);
+  sender.repair("peer:1", 100, [{ first: 3, count: 4 }]);
+  const sent = sender.outbox.takeSent();
+  assert.deepEqual(sent.at(-1), { to: "peer:1", frames: [{ tag: Tag.nakMiss, oldest: 6 }] });
+  const repaired = sent.slice(0, -1).map(({ frames }) => onlyOf(frames));
+  assert.deepEqual(
+    repaired.map((frame) => "sequence" in frame && frame.sequence),
+    [6],
+  );
+  assert.equal(sender.counters.naks.missesSent, 1);
+});
+
+test("numbers that were never sent are not answered", () => {
+  const sender = new Sender();
+  sender.send(2);
+  sender.repair("peer:1", 100, [{ first: 3, count: 100 }]);
+  assert.deepEqual(sender.outbox.takeSent(), []);
+  sender.repair("peer:1", 100, [{ first: 2, count: 100 }]);
+  assert.equal(sender.outbox.takeSent().length, 1);
+});
+
+test("a NAK for the stream of a former start is counted and not answered", () => {
+  const sender = new Sender();
+  sender.send(1);
+  sender.stream.repair({ tag: Tag.nak, boot: "1".repeat(24), ranges: one }, "peer:1", 100);
+  assert.deepEqual(sender.outbox.takeSent(), []);
+  assert.equal(sender.counters.naks.foreignBoot, 1);
+});

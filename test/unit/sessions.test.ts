@@ -1,0 +1,488 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Lifetime, ListQuery } from "../../src/core/commands.ts";
+import { Sessions } from "../../src/core/sessions.ts";
+import { touchWindowMs, visibleUntilMs } from "../../src/core/store/lifetime.ts";
+import type { Store } from "../../src/core/store/store.ts";
+import { limits } from "../../src/protocol/limits.ts";
+import { HybridClock } from "../../src/session/hybrid-clock.ts";
+import { deltaSince, wholeDelta } from "../../src/session/record.ts";
+import { compareStamps, type Stamp } from "../../src/session/stamp.ts";
+import { storeWith } from "../support/store-model.ts";
+
+const startMs = 1_800_000_000_000;
+const idleMs = 1_800_000;
+const nothingWritten = { applied: false, stamp: undefined, refusal: undefined };
+const byDefault: Lifetime = { idleMs: undefined, absoluteMs: undefined };
+
+/** One node: commands go in, what is to be sent comes out. */
+class Node {
+  readonly store: Store;
+  readonly changes: { readonly id: string; readonly stamp: Stamp }[] = [];
+  readonly sessions: Sessions;
+  readonly tag: number;
+  /** False: it is joining, and its peers hold what it does not know yet. */
+  complete = true;
+  wallMs = startMs;
+
+  constructor(tag = 1, countMax = 100_000) {
+    this.tag = tag;
+    this.store = storeWith({ countMax });
+    this.sessions = new Sessions(
+      { tag, idleMsDefault: idleMs, absoluteMsDefault: 0 },
+      this.store,
+      new HybridClock(limits.clockDriftMsMax),
+      {
+        changed: ({ id }, stamp) => this.changes.push({ id, stamp }),
+        isComplete: () => this.complete,
+      },
+    );
+  }
+
+  create(id: string, values: Record<string, string> = {}, lifetime = byDefault) {
+    return this.sessions.create(id, named(values), lifetime, this.wallMs);
+  }
+
+  set(id: string, values: Record<string, string>, lifetime = byDefault) {
+    return this.sessions.set(id, named(values), lifetime, this.wallMs);
+  }
+
+  patch(id: string, values: Record<string, string>, unset: readonly string[] = []) {
+    return this.sessions.patch(id, named(values), unset, this.wallMs);
+  }
+
+  touch(id: string, newIdleMs?: number) {
+    return this.sessions.touch(id, newIdleMs, this.wallMs);
+  }
+
+  destroy(id: string) {
+    return this.sessions.destroy(id, this.wallMs);
+  }
+
+  get(id: string) {
+    return this.sessions.get(id, this.wallMs);
+  }
+
+  /** The visible values; undefined: no session. */
+  values(id: string): Record<string, string> | undefined {
+    const view = this.get(id);
+    if (view === undefined) return undefined;
+    const shown = view.attributes.filter(({ value }) => value !== undefined);
+    return Object.fromEntries(shown.map(({ name, value }) => [name, value ?? ""]));
+  }
+
+  /** Gives a peer all that this node knows of a session. */
+  sendTo(peer: Node, id: string): void {
+    const record = this.store.find(id);
+    assert(record !== undefined);
+    const delta = wholeDelta(record);
+    peer.store.apply({ ...delta, attributes: [...delta.attributes] }, peer.wallMs);
+  }
+
+  list(query: Partial<ListQuery>) {
+    return this.sessions.list({ prefix: "", limit: 1_000, cursor: "", ...query }, this.wallMs);
+  }
+}
+
+function named(values: Record<string, string>) {
+  return Object.entries(values).map(([name, value]) => ({ name, value }));
+}
+
+test("a created session is there with its values, until its idle time is over", () => {
+  const node = new Node();
+  const outcome = node.create("s", { user: "u", cart: "" });
+  assert.deepEqual([outcome.applied, outcome.refusal], [true, undefined]);
+  assert.deepEqual(node.values("s"), { user: "u", cart: "" });
+  assert.equal(node.get("s")?.expiresAtMs, startMs + idleMs);
+  assert.deepEqual(node.get("s")?.stamp, outcome.stamp);
+});
+
+test("an id that is taken is refused, and the session is left as it was", () => {
+  const node = new Node();
+  node.create("s", { a: "1" });
+  assert.equal(node.create("s", { a: "2" }).refusal, "exists");
+  assert.deepEqual(node.values("s"), { a: "1" });
+  assert.equal(node.changes.length, 1);
+});
+
+test("an id is free again once its session has been destroyed or is over", () => {
+  const node = new Node();
+  node.create("s", { a: "1", b: "1" });
+  node.destroy("s");
+  assert.equal(node.create("s", { a: "2" }).applied, true);
+  assert.deepEqual(node.values("s"), { a: "2" });
+  node.wallMs += idleMs;
+  assert.equal(node.create("s", { c: "3" }).applied, true);
+  assert.deepEqual(node.values("s"), { c: "3" });
+});
+
+test("set starts a session that is not there", () => {
+  const node = new Node();
+  assert.equal(node.set("s", { a: "1" }).applied, true);
+  assert.deepEqual(node.values("s"), { a: "1" });
+});
+
+test("set replaces all values, and those of the former content do not come back", () => {
+  const node = new Node();
+  const peer = new Node(2);
+  node.create("s", { a: "1", b: "1" });
+  node.sendTo(peer, "s");
+  node.wallMs += 10;
+  node.set("s", { b: "2" });
+  node.sendTo(peer, "s");
+  assert.deepEqual(node.values("s"), { b: "2" });
+  assert.deepEqual(peer.values("s"), { b: "2" });
+  assert.equal(node.store.find("s")?.attributes.length, 1, "without removal markers");
+});
+
+test("set does not start a session whose id was destroyed: a slow request undoes no logout", () => {
+  const node = new Node();
+  node.create("s", { a: "1" });
+  node.destroy("s");
+  const before = node.changes.length;
+  const outcome = node.set("s", { a: "2" });
+  assert.deepEqual(outcome, nothingWritten);
+  assert.equal(node.values("s"), undefined);
+  assert.equal(node.changes.length, before);
+});
+
+test("patch and touch of a session that is not there, destroyed or over write nothing", () => {
+  const node = new Node();
+  node.create("gone");
+  node.destroy("gone");
+  node.create("over", {}, { idleMs: 1_000, absoluteMs: undefined });
+  node.wallMs += 1_000;
+  const before = node.changes.length;
+  for (const id of ["never", "gone", "over"]) {
+    for (const outcome of [node.patch(id, { a: "1" }), node.touch(id)]) {
+      assert.deepEqual(outcome, nothingWritten);
+    }
+  }
+  assert.equal(node.changes.length, before);
+});
+
+test("destroy of what is known to be nowhere, or dead already, writes nothing", () => {
+  const node = new Node();
+  node.create("gone");
+  node.destroy("gone");
+  const before = node.changes.length;
+  for (const id of ["never", "gone"]) assert.deepEqual(node.destroy(id), nothingWritten);
+  assert.equal(node.changes.length, before);
+});
+
+test("destroy of a session that may live elsewhere leaves a tombstone, and does not claim it", () => {
+  const joining = new Node();
+  joining.complete = false;
+  const evicting = new Node(2, 1);
+  evicting.create("evicted");
+  evicting.create("other");
+  const over = new Node(3);
+  over.create("over", {}, { idleMs: 1_000, absoluteMs: undefined });
+  over.wallMs += 1_000;
+  const cases = [
+    [joining, "unknown"],
+    [evicting, "evicted"],
+    [over, "over"],
+  ] as const;
+  for (const [node, id] of cases) {
+    const outcome = node.destroy(id);
+    assert.equal(outcome.applied, false, id);
+    assert.deepEqual(node.changes.at(-1), { id, stamp: outcome.stamp });
+    assert.equal(node.store.find(id)?.place, "tombstones");
+  }
+});
+
+test("a destroy that overtook the create of its session keeps it destroyed", () => {
+  const node = new Node();
+  const peer = new Node(2);
+  peer.complete = false;
+  node.create("s", { a: "1" });
+  peer.wallMs += 5;
+  peer.destroy("s");
+  node.sendTo(peer, "s");
+  assert.equal(peer.values("s"), undefined);
+});
+
+test("patch changes what it names and leaves the rest", () => {
+  const node = new Node();
+  node.create("s", { a: "1", b: "1", c: "1" });
+  const outcome = node.patch("s", { b: "2", d: "2" }, ["c", "unknown"]);
+  assert.equal(outcome.applied, true);
+  assert.deepEqual(node.values("s"), { a: "1", b: "2", d: "2" });
+  assert.deepEqual(node.changes.at(-1), { id: "s", stamp: outcome.stamp });
+});
+
+test("a removed attribute leaves a marker, so that an older write cannot undo it", () => {
+  const node = new Node();
+  const peer = new Node(2);
+  node.create("s", { a: "1" });
+  node.sendTo(peer, "s");
+  peer.patch("s", { a: "2" });
+  node.wallMs += 10;
+  node.patch("s", {}, ["a"]);
+  peer.sendTo(node, "s");
+  node.sendTo(peer, "s");
+  assert.deepEqual([node.values("s"), peer.values("s")], [{}, {}]);
+});
+
+test("all changes of one request share one stamp, later than every one before", () => {
+  const node = new Node();
+  node.create("s", { a: "1" });
+  const { stamp } = node.patch("s", { b: "1", c: "1" }, ["a"]);
+  assert(stamp !== undefined);
+  for (const attribute of node.store.find("s")?.attributes ?? []) {
+    assert.deepEqual(attribute.stamp, stamp);
+  }
+  const [first, second] = node.changes;
+  assert(first !== undefined && second !== undefined);
+  assert(compareStamps(second.stamp, first.stamp) > 0);
+});
+
+test("a session that would be too large is refused and left as it was", () => {
+  const node = new Node();
+  assert.equal(node.create("s", { a: "v".repeat(limits.sessionBytesMax) }).refusal, "too_large");
+  assert.equal(node.values("s"), undefined);
+  const half = "v".repeat(limits.sessionBytesMax / 2);
+  node.create("s", { a: half });
+  assert.equal(node.patch("s", { b: half }).refusal, "too_large");
+  assert.equal(node.set("s", { b: half, c: half }).refusal, "too_large");
+  assert.deepEqual(Object.keys(node.values("s") ?? {}), ["a"]);
+  assert.equal(node.patch("s", { b: half }, ["a"]).applied, true);
+});
+
+test("more attributes than a session may have are refused", () => {
+  const node = new Node();
+  const many = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`a${index}`, "v"]));
+  const max = limits.attributesPerSessionMax;
+  assert.equal(node.create("s", many(max + 1)).refusal, "too_many_attributes");
+  assert.equal(node.create("s", many(max)).applied, true);
+  assert.equal(node.patch("s", { more: "v" }).refusal, "too_many_attributes");
+  assert.equal(node.patch("s", { more: "v" }, ["a0"]).applied, true);
+});
+
+test("an empty id is refused", () => {
+  assert.equal(new Node().create("", {}).refusal, "bad_id");
+});
+
+test("removal markers that pile up are shed by rewriting the session without them", () => {
+  const node = new Node();
+  const peer = new Node(2);
+  node.create("s", { kept: "k" });
+  for (let number = 0; number <= limits.removalsPerSessionMax; number++) {
+    node.wallMs += 1;
+    node.patch("s", { [`a${number}`]: "v" });
+    node.patch("s", {}, [`a${number}`]);
+    assert((node.store.find("s")?.attributes.length ?? 0) <= limits.removalsPerSessionMax + 2);
+  }
+  assert.deepEqual(
+    node.store.find("s")?.attributes.map(({ name }) => name),
+    ["kept"],
+  );
+  node.sendTo(peer, "s");
+  assert.deepEqual(peer.values("s"), { kept: "k" });
+});
+
+test("a touch within the window is noted here alone, and the exact deadline is used here", () => {
+  const node = new Node();
+  node.create("s");
+  node.wallMs += touchWindowMs(idleMs);
+  const outcome = node.touch("s");
+  assert.deepEqual(outcome, { applied: true, stamp: undefined, refusal: undefined });
+  assert.equal(node.changes.length, 1);
+  assert.equal(node.get("s")?.expiresAtMs, node.wallMs + idleMs);
+  node.wallMs += idleMs - 1;
+  assert.notEqual(node.get("s"), undefined);
+  node.wallMs += 1;
+  assert.equal(node.get("s"), undefined);
+});
+
+test("a touch beyond the window is replicated", () => {
+  const node = new Node();
+  node.create("s");
+  node.wallMs += touchWindowMs(idleMs) + 1;
+  assert.notEqual(node.touch("s").stamp, undefined);
+  assert.equal(node.changes.length, 2);
+  assert.equal(node.store.find("s")?.expiry.idleDeadlineMs, node.wallMs + idleMs);
+});
+
+test("a touch that changes the idle time is replicated at once", () => {
+  const node = new Node();
+  node.create("s");
+  assert.notEqual(node.touch("s", 60_000).stamp, undefined);
+  assert.equal(node.get("s")?.expiresAtMs, startMs + 60_000);
+  assert.notEqual(node.touch("s", 0).stamp, undefined);
+  assert.equal(node.get("s")?.expiresAtMs, 0);
+});
+
+test("a peer grants the window, so it never ends a session before the node that was touched", () => {
+  for (const idle of [1_000, 20_000, 60_000, idleMs, 86_400_000]) {
+    const node = new Node();
+    const peer = new Node(2);
+    node.create("s", {}, { idleMs: idle, absoluteMs: undefined });
+    node.sendTo(peer, "s");
+    for (let step = 0; step < 40; step++) {
+      node.wallMs += Math.floor(touchWindowMs(idle) / 3);
+      if (node.touch("s").stamp !== undefined) node.sendTo(peer, "s");
+      const record = peer.store.find("s");
+      assert(record !== undefined);
+      const exact = node.get("s")?.expiresAtMs ?? 0;
+      const granted = visibleUntilMs(record, 0);
+      assert(granted >= exact, `idle ${idle}: ${granted - exact}`);
+      assert(granted <= exact + touchWindowMs(idle));
+    }
+  }
+});
+
+test("a write counts as a use", () => {
+  const node = new Node();
+  node.create("s", { a: "1" });
+  node.wallMs += 1_000;
+  node.patch("s", { a: "2" });
+  assert.equal(node.get("s")?.expiresAtMs, node.wallMs + idleMs);
+  node.wallMs += 1_000;
+  node.set("s", { a: "3" });
+  assert.equal(node.get("s")?.expiresAtMs, node.wallMs + idleMs);
+});
+
+test("a peer's later use replaces what this node knew exactly", () => {
+  const node = new Node();
+  const peer = new Node(2);
+  node.create("s");
+  node.sendTo(peer, "s");
+  node.wallMs += 1_000;
+  node.touch("s");
+  peer.wallMs += 2 * touchWindowMs(idleMs);
+  peer.touch("s");
+  peer.sendTo(node, "s");
+  assert.equal(node.get("s")?.expiresAtMs, peer.wallMs + idleMs + touchWindowMs(idleMs));
+});
+
+test("the absolute deadline ends a session however much it is used", () => {
+  const node = new Node();
+  node.create("s", {}, { idleMs: 60_000, absoluteMs: 100_000 });
+  for (let step = 0; step < 9; step++) {
+    node.wallMs += 10_000;
+    assert.equal(node.touch("s").applied, true);
+  }
+  assert.equal(node.get("s")?.expiresAtMs, startMs + 100_000);
+  node.wallMs = startMs + 99_999;
+  assert.notEqual(node.get("s"), undefined);
+  node.wallMs += 1;
+  assert.equal(node.get("s"), undefined);
+});
+
+test("a session without limits never ends", () => {
+  const node = new Node();
+  node.create("s", {}, { idleMs: 0, absoluteMs: 0 });
+  assert.equal(node.get("s")?.expiresAtMs, 0);
+  node.wallMs += 10 ** 12;
+  node.store.sweep(node.wallMs);
+  assert.notEqual(node.get("s"), undefined);
+});
+
+test("destroy removes the values and leaves a tombstone for the peers", () => {
+  const node = new Node();
+  const peer = new Node(2);
+  node.create("s", { a: "1" });
+  node.sendTo(peer, "s");
+  node.destroy("s");
+  node.sendTo(peer, "s");
+  for (const each of [node, peer]) {
+    assert.equal(each.values("s"), undefined);
+    assert.deepEqual(each.store.find("s")?.attributes, []);
+    assert.equal(each.store.tombstoneCount, 1);
+  }
+});
+
+test("an update that races with a destroy stays invisible, whichever arrives first", () => {
+  const node = new Node();
+  const peer = new Node(2);
+  node.create("s", { a: "1" });
+  node.sendTo(peer, "s");
+  node.destroy("s");
+  peer.wallMs += 5_000;
+  peer.patch("s", { a: "late" });
+  peer.sendTo(node, "s");
+  node.sendTo(peer, "s");
+  assert.deepEqual([node.values("s"), peer.values("s")], [undefined, undefined]);
+});
+
+test("concurrent writes to different attributes on different nodes all survive", () => {
+  const node = new Node();
+  const peer = new Node(2);
+  node.create("s", { a: "1", b: "1" });
+  node.sendTo(peer, "s");
+  node.patch("s", { a: "2" });
+  peer.patch("s", { b: "2" });
+  node.sendTo(peer, "s");
+  peer.sendTo(node, "s");
+  assert.deepEqual(node.values("s"), { a: "2", b: "2" });
+  assert.deepEqual(peer.values("s"), { a: "2", b: "2" });
+});
+
+test("what is due to be sent is what the write changed, and nothing else", () => {
+  const node = new Node(9);
+  node.create("s", { a: "1" });
+  node.wallMs += 1;
+  const { stamp } = node.patch("s", { b: "2" });
+  const record = node.store.find("s");
+  assert(record !== undefined && stamp !== undefined);
+  const sent = deltaSince(record, stamp);
+  assert.deepEqual([sent.life, sent.floor, sent.expiry], [undefined, undefined, undefined]);
+  assert.deepEqual(sent.attributes, [{ name: "b", stamp, value: "2" }]);
+});
+
+test("a list shows each visible session once, page by page, whatever the size of the page", () => {
+  const node = new Node();
+  const ids = Array.from({ length: 100 }, (_, index) => `session-${index}`);
+  for (const id of ids) node.create(id);
+  node.destroy("session-3");
+  node.create("short", {}, { idleMs: 1, absoluteMs: undefined });
+  node.wallMs += 1;
+  for (const limit of [1, 7, 99, 100, 1_000]) {
+    const seen: string[] = [];
+    let cursor = "";
+    do {
+      const page = node.list({ limit, cursor });
+      assert(page.sessions.length <= limit);
+      seen.push(...page.sessions.map(({ id }) => id));
+      cursor = page.cursor;
+    } while (cursor !== "");
+    assert.deepEqual(seen.toSorted(), ids.filter((id) => id !== "session-3").toSorted());
+  }
+});
+
+test("a list of a prefix shows only ids that begin with it, and when they end", () => {
+  const node = new Node();
+  for (const id of ["a-1", "a-2", "b-1", "xa-1"]) node.create(id);
+  const { sessions, cursor } = node.list({ prefix: "a-" });
+  assert.deepEqual(sessions.map(({ id }) => id).sort(), ["a-1", "a-2"]);
+  assert.deepEqual(
+    sessions.map(({ expiresAtMs }) => expiresAtMs),
+    [startMs + idleMs, startMs + idleMs],
+  );
+  assert.equal(cursor, "");
+});
+
+test("a cursor stays valid when its session is gone and others come meanwhile", () => {
+  const node = new Node();
+  const ids = Array.from({ length: 50 }, (_, index) => `session-${index}`);
+  for (const id of ids) node.create(id);
+  const first = node.list({ limit: 20 });
+  node.destroy(first.cursor);
+  for (let number = 0; number < 50; number++) node.create(`new-${number}`);
+  const rest = node.list({ cursor: first.cursor });
+  const seen = [...first.sessions, ...rest.sessions].map(({ id }) => id);
+  assert.equal(new Set(seen).size, seen.length);
+  assert(ids.every((id) => seen.includes(id)));
+});
+
+test("one call looks at a bounded number of sessions and says where to go on", () => {
+  const node = new Node();
+  for (let number = 0; number < limits.listScanMax + 10; number++) node.create(`s${number}`);
+  const page = node.list({ prefix: "none of them" });
+  assert.deepEqual(page.sessions, []);
+  assert.notEqual(page.cursor, "");
+  assert.equal(node.list({ prefix: "none of them", cursor: page.cursor }).cursor, "");
+});
