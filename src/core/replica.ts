@@ -16,8 +16,6 @@ import {
 import { limits } from "../protocol/limits.ts";
 import type { HashKey } from "../session/fingerprint.ts";
 import { HybridClock } from "../session/hybrid-clock.ts";
-import type { SessionDelta } from "../session/record.ts";
-import { stampWallMs } from "../session/stamp.ts";
 import type {
   Lifetime,
   ListPage,
@@ -27,6 +25,7 @@ import type {
   WriteOutcome,
 } from "./commands.ts";
 import { Counters } from "./counters.ts";
+import { Intake } from "./intake.ts";
 import { Departure } from "./membership/departure.ts";
 import { HeartbeatSchedule } from "./membership/heartbeat-schedule.ts";
 import type { Peer } from "./membership/peer.ts";
@@ -67,9 +66,9 @@ export class Replica {
   readonly peers: PeerTable;
   readonly #options: ReplicaOptions;
   readonly #outbox: Outbox;
-  readonly #codec: DeltaCodec;
   readonly #clock = new HybridClock(limits.clockDriftMsMax);
   readonly #sessions: Sessions;
+  readonly #intake: Intake;
   readonly #outgoing: OutgoingStream;
   readonly #heartbeats: HeartbeatSchedule;
   readonly #donor: Donor;
@@ -85,7 +84,6 @@ export class Replica {
   constructor(options: ReplicaOptions, codec: DeltaCodec, outbox: Outbox, prng: Prng) {
     this.#options = options;
     this.#outbox = outbox;
-    this.#codec = codec;
     const { counters } = this;
     // The random half of the boot id; 31 bits stay an unboxed number in memory.
     const tag = Number.parseInt(options.boot.slice(-8), 16) >>> 1;
@@ -107,9 +105,10 @@ export class Replica {
         isComplete: () => this.#join.phase === "ready",
       },
     );
+    this.#intake = new Intake(codec, this.store, this.#clock, outbox, counters);
     this.#donor = new Donor(this.store, codec, outbox, counters);
     this.#puller = new Puller(prng, outbox, counters, {
-      received: (peer, blocks) => this.#applyTransfer(peer, blocks),
+      received: (peer, blocks) => this.#intake.takeTransfer(peer, blocks, this.#now),
       ended: (transfer, completed) => {
         this.#antiEntropy.ended(transfer);
         this.#join.ended(transfer, completed, this.#now.monotonicMs);
@@ -143,7 +142,7 @@ export class Replica {
     this.#now = now;
     const peer = this.peers.hear(datagram.boot, source, now.monotonicMs);
     if (peer === undefined) return;
-    this.#noteClock(peer, datagram.clock);
+    this.#intake.noteClock(peer, datagram.clock, now);
     for (const frame of datagram.frames) this.#onFrame(peer, frame);
   }
 
@@ -306,10 +305,7 @@ export class Replica {
       return;
     }
     const block = frame.tag === Tag.delta ? frame.block : peer.reassembly.add(frame, monotonicMs);
-    if (block === undefined) return;
-    const deltas = this.#decode(block) ?? [];
-    this.counters.stream.deltasReceived += deltas.length;
-    for (const delta of deltas) this.#applyForeign(peer, delta);
+    if (block !== undefined) this.#intake.takeBlock(peer, block, this.#now);
   }
 
   /** A refusal or an end comes from the donor, a request for more from a receiver. */
@@ -317,57 +313,6 @@ export class Replica {
     const { monotonicMs } = this.#now;
     if (credit.window === 0) this.#puller.onRefused(peer, credit.transfer, monotonicMs);
     this.#donor.onCredit(peer, credit, monotonicMs);
-  }
-
-  /** The number of records that changed something; undefined when a block is not valid. */
-  #applyTransfer(peer: Peer, blocks: readonly Uint8Array[]): number | undefined {
-    let changes = 0;
-    for (const block of blocks) {
-      const deltas = this.#decode(block);
-      if (deltas === undefined) return undefined;
-      this.counters.reconcile.recordsReceived += deltas.length;
-      for (const delta of deltas) {
-        // At its limit a node would only evict one session to take in another. What it holds, and
-        // what is dead, it must know all the same.
-        const wanted = !this.store.full || delta.life?.alive === false || this.store.has(delta.id);
-        if (wanted && this.#applyForeign(peer, delta)) changes += 1;
-      }
-    }
-    return changes;
-  }
-
-  #decode(block: Uint8Array): SessionDelta[] | undefined {
-    const deltas = this.#codec.decode(block);
-    if (deltas === undefined) this.counters.stream.badBlocks += 1;
-    return deltas;
-  }
-
-  /** Whether it changed anything. */
-  #applyForeign(peer: Peer, delta: SessionDelta): boolean {
-    const { wallMs } = this.#now;
-    const time = latestTime(delta);
-    if (!this.#clock.observe(time, wallMs)) {
-      this.counters.stream.skewedDeltas += 1;
-      this.#noteClock(peer, time);
-      return false;
-    }
-    const applied = this.store.apply(delta, wallMs);
-    if (applied === undefined) this.counters.stream.lateDeltas += 1;
-    else if (applied.changed) this.counters.stream.deltasApplied += 1;
-    return applied?.changed === true;
-  }
-
-  #noteClock(peer: Peer, time: number): void {
-    const { wallMs, monotonicMs } = this.#now;
-    if (this.#clock.observe(time, wallMs)) {
-      peer.skewMs = 0;
-      return;
-    }
-    peer.skewMs = stampWallMs(time) - wallMs;
-    // A clock at the edge of the limit would fill the log.
-    if (monotonicMs < peer.skewNotedMs + limits.alarmEveryMs) return;
-    peer.skewNotedMs = monotonicMs;
-    this.#outbox.notify({ event: "peer_skewed", peer: peer.who, aheadMs: peer.skewMs });
   }
 
   #askForMissing(peer: Peer): void {
@@ -420,14 +365,4 @@ export class Replica {
   get clockTime(): number {
     return this.#clock.time;
   }
-}
-
-function latestTime(delta: SessionDelta): number {
-  let time = Math.max(
-    delta.life?.stamp.time ?? 0,
-    delta.floor?.time ?? 0,
-    delta.expiry?.stamp.time ?? 0,
-  );
-  for (const attribute of delta.attributes) time = Math.max(time, attribute.stamp.time);
-  return time;
 }

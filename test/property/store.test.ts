@@ -94,7 +94,7 @@ test("law 10: everything is forgotten once its end is long past, and the digest 
   fc.assert(law, { numRuns: 300 });
 });
 
-test("whatever comes, count, bytes and tombstones keep their bounds and the digest is right", () => {
+test("whatever comes, count, octets and tombstones keep their bounds, the digest is right", () => {
   const bounds = fc.record({
     countMax: fc.integer({ min: 1, max: 8 }),
     bytesMax: fc.integer({ min: 2_000, max: 6_000 }),

@@ -139,7 +139,7 @@ test("a node that leaves first sees to it that its last write has arrived", () =
   assert.equal(isVisible(cluster, right, "last"), true);
 });
 
-test("a joiner whose donors have no room waits instead of asking at the speed of the network", () => {
+test("a joiner whose donors have no room waits instead of asking at network speed", () => {
   const cluster = startAll({ nodes: 16 });
   const [donor, ...others] = cluster.nodes;
   assert(donor);

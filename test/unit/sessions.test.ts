@@ -170,7 +170,7 @@ test("destroy of what is known to be nowhere, or dead already, writes nothing", 
   assert.equal(node.changes.length, before);
 });
 
-test("destroy of a session that may live elsewhere leaves a tombstone, and does not claim it", () => {
+test("destroy of a session that may be elsewhere leaves a tombstone and does not claim it", () => {
   const joining = new Node();
   joining.complete = false;
   const evicting = new Node(2, 1);
@@ -315,7 +315,7 @@ test("a touch that changes the idle time is replicated at once", () => {
   assert.equal(node.get("s")?.expiresAtMs, 0);
 });
 
-test("a peer grants the window, so it never ends a session before the node that was touched", () => {
+test("a peer grants the window, so it never ends a session before the touched node", () => {
   for (const idle of [1_000, 20_000, 60_000, idleMs, 86_400_000]) {
     const node = new Node();
     const peer = new Node(2);

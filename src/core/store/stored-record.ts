@@ -19,7 +19,7 @@ export class StoredRecord implements SessionState {
 
   readonly idHash: Hash64;
   readonly fingerprint: Hash64 = { high: 0, low: 0 };
-  /** The latest write: the latest stamp of life, floor and attributes. A mere use does not count. */
+  /** The latest write, to life, floor or attributes; a mere use does not count. */
   newest: Stamp = zeroStamp;
   /** Estimated memory, as charged against the store's limit. */
   bytes = 0;
