@@ -68,6 +68,7 @@ export const refusals = {
   sessionTooLarge: [ErrorCode.tooLarge, `a session has at most ${limits.sessionBytesMax} bytes`],
   replyTooLarge: [ErrorCode.tooLarge, "the answer does not fit a frame"],
   sessionExists: [ErrorCode.conflict, "a session of this id is alive"],
+  stillJoining: [ErrorCode.unavailable, "the sidecar has just started and does not know yet"],
   clientsTooMany: [ErrorCode.unavailable, "the sidecar has as many clients as it accepts"],
 } as const satisfies Record<string, readonly [ErrorCode, string]>;
 

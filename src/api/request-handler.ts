@@ -34,6 +34,15 @@ export class RequestHandler {
     this.#counters = counters;
   }
 
+  /** The session that must be fetched before the request can be handled truthfully. */
+  unknownSession(request: Request): string | undefined {
+    return "id" in request && !this.#service.knows(request.id) ? request.id : undefined;
+  }
+
+  fetch(id: string, done: (known: boolean) => void): void {
+    this.#service.fetch(id, done);
+  }
+
   handle(request: Request): void {
     const { requestId } = request;
     const service = this.#service;

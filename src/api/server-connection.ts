@@ -86,8 +86,20 @@ export class ServerConnection {
     const request = decodeRequest(this.#reader);
     this.#surroundings.counters.requests += 1;
     if (request.verb !== 0 && this.#greeted && request.verb !== Verb.hello) {
-      this.#surroundings.handler.handle(request);
+      const { handler } = this.#surroundings;
+      const unknown = handler.unknownSession(request);
+      if (unknown === undefined) handler.handle(request);
+      else handler.fetch(unknown, (known) => this.#resume(request, known));
     } else this.#serveUnusual(request);
+  }
+
+  /** The session that a request is about has been fetched, or nobody was able to tell. */
+  #resume(request: Request, known: boolean): void {
+    if (this.#state === "refused" || this.#socket.destroyed) return;
+    const { handler } = this.#surroundings;
+    if (known) handler.handle(request);
+    else handler.refuse(request.requestId, "stillJoining");
+    this.#flush();
   }
 
   #serveUnusual(request: Request | BadRequest): void {

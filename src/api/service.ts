@@ -10,6 +10,13 @@ import type {
 /** What the local socket offers; the daemon implements it over the replica. All calls are local. */
 export interface SessionService {
   hello(): HelloReply;
+  /**
+   * Whether commands on this session can be answered truthfully now. A sidecar that has just been
+   * started does not know all sessions yet; then `fetch` it first.
+   */
+  knows(id: string): boolean;
+  /** Calls back, later. False: nobody was able to tell. */
+  fetch(id: string, done: (known: boolean) => void): void;
   get(id: string): SessionView | undefined;
   /** Starts a session; refused with `exists` while one of that id is alive. Revives a dead one. */
   create(id: string, attributes: readonly NamedValue[], lifetime: Lifetime): WriteOutcome;

@@ -37,6 +37,10 @@ export class Counters {
     chunksReceived: 0,
     recordsSent: 0,
     recordsReceived: 0,
+    fetches: 0,
+    fetchesRefused: 0,
+    fetchesFailed: 0,
+    fetchesServed: 0,
   };
   readonly membership = {
     heartbeatsSent: 0,

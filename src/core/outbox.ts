@@ -10,6 +10,8 @@ export interface Outbox {
   /** One datagram to one peer. */
   unicast(address: Address, frames: readonly Frame[]): void;
   notify(event: CoreEvent): void;
+  /** A fetch ended. Known: whether there is such a session can now be said truthfully. */
+  fetched(ticket: number, known: boolean): void;
 }
 
 /** What an operator wants to read in the log. Never carries session ids. */

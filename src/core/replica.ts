@@ -7,6 +7,7 @@ import {
   type Credit,
   type Datagram,
   type DeltaFrame,
+  type Found,
   type Fragment,
   type Frame,
   type Heartbeat,
@@ -14,7 +15,6 @@ import {
   Tag,
 } from "../protocol/frames.ts";
 import { limits } from "../protocol/limits.ts";
-import type { HashKey } from "../session/fingerprint.ts";
 import { HybridClock } from "../session/hybrid-clock.ts";
 import type {
   Lifetime,
@@ -33,21 +33,18 @@ import { PeerTable } from "./membership/peer-table.ts";
 import type { Address, Outbox } from "./outbox.ts";
 import { AntiEntropy } from "./reconcile/anti-entropy.ts";
 import { Donor } from "./reconcile/donor.ts";
+import { Fetcher } from "./reconcile/fetcher.ts";
 import { Join } from "./reconcile/join.ts";
 import { Puller } from "./reconcile/puller.ts";
 import { Sessions } from "./sessions.ts";
-import { Store } from "./store/store.ts";
+import { leafLevel } from "./store/digest-trie.ts";
+import { Store, type StoreOptions } from "./store/store.ts";
 import { StoreAlarms } from "./store/store-alarms.ts";
 import { OutgoingStream } from "./stream/outgoing-stream.ts";
 
-export interface ReplicaOptions {
+export interface ReplicaOptions extends StoreOptions {
   readonly boot: BootId;
   readonly name: string;
-  readonly hashKey: HashKey;
-  readonly bytesMax: number;
-  readonly countMax: number;
-  readonly tombstonesMax: number;
-  readonly tombstoneRetentionMs: number;
   readonly idleMsDefault: number;
   readonly absoluteMsDefault: number;
 }
@@ -75,6 +72,7 @@ export class Replica {
   readonly #puller: Puller;
   readonly #antiEntropy: AntiEntropy;
   readonly #join: Join;
+  readonly #fetcher: Fetcher;
   readonly #departure = new Departure();
   readonly #alarms: StoreAlarms;
   #now: Now = { monotonicMs: 0, wallMs: 0 };
@@ -116,6 +114,7 @@ export class Replica {
     });
     this.#antiEntropy = new AntiEntropy(this.store, this.#puller, outbox, counters);
     this.#join = new Join(this.#puller, outbox);
+    this.#fetcher = new Fetcher(this.store, prng, outbox, counters);
     this.#alarms = new StoreAlarms(outbox);
   }
 
@@ -179,6 +178,16 @@ export class Replica {
     return this.#sessions.list(query, now.wallMs);
   }
 
+  /** Whether a command on this session can be answered now; else it must be fetched first. */
+  knows(id: string): boolean {
+    return this.#join.phase !== "joining" || this.store.has(id);
+  }
+
+  /** See `Outbox.fetched`, which gets this number. Undefined: too many are under way. */
+  fetch(id: string, now: Now): number | undefined {
+    return this.#fetcher.start(id, now.monotonicMs);
+  }
+
   /** Sends what is pending and does what is due. */
   tick(now: Now): void {
     this.#now = now;
@@ -197,6 +206,7 @@ export class Replica {
     for (const peer of this.peers.all()) this.#askForMissing(peer);
     this.#puller.tick(monotonicMs);
     this.#join.tick(this.peers, monotonicMs);
+    this.#fetcher.tick(this.peers, this.#join.phase !== "joining", monotonicMs);
     if (this.#join.phase === "ready") this.#antiEntropy.tick(this.peers, monotonicMs);
     this.#beat(monotonicMs);
     this.#depart(monotonicMs);
@@ -213,6 +223,7 @@ export class Replica {
       this.#puller.dueMs,
       this.#join.dueMs,
       this.#departure.dueMs,
+      this.#fetcher.dueMs,
     );
     for (const peer of this.peers.all()) dueMs = Math.min(dueMs, peer.incoming.dueMs);
     if (this.#join.phase === "ready") dueMs = Math.min(dueMs, this.#antiEntropy.dueMs(this.peers));
@@ -280,6 +291,15 @@ export class Replica {
       case Tag.credit:
         this.#onCredit(peer, frame);
         return;
+      case Tag.fetch:
+        this.#donor.onFetch(peer, frame);
+        return;
+      case Tag.found:
+        this.#onFound(peer, frame);
+        return;
+      case Tag.absent:
+        this.#fetcher.onAbsent(peer, frame);
+        return;
       default:
         unreachable(frame);
     }
@@ -306,6 +326,17 @@ export class Replica {
     }
     const block = frame.tag === Tag.delta ? frame.block : peer.reassembly.add(frame, monotonicMs);
     if (block !== undefined) this.#intake.takeBlock(peer, block, this.#now);
+  }
+
+  #onFound(peer: Peer, found: Found): void {
+    if (found.block.length > 0) {
+      this.#intake.takeTransfer(peer, [found.block], this.#now);
+      this.#fetcher.onFound(found);
+      return;
+    }
+    const leaf = this.#fetcher.leafOf(found.nonce);
+    const range = { level: leafLevel, prefix: leaf ?? 0 };
+    if (leaf !== undefined) this.#puller.pull(peer, [range], this.#now.monotonicMs);
   }
 
   /** A refusal or an end comes from the donor, a request for more from a receiver. */

@@ -77,6 +77,8 @@ function sessionService(
   };
   return {
     ...about,
+    knows: (id) => replica.knows(id),
+    fetch: (id, done) => driver.fetch(id, done),
     get: (id) => replica.get(id, driver.now()),
     create: (id, attributes, lifetime) =>
       written(replica.create(id, attributes, lifetime, driver.now())),

@@ -32,6 +32,7 @@ export class Driver implements Outbox {
   readonly #codec: DatagramCodec;
   readonly #onEvent: (event: CoreEvent) => void;
   readonly #clock: SteadyClock;
+  readonly #fetching = new Map<number, (known: boolean) => void>();
   #transport: Transport | undefined;
   #turn: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -82,6 +83,20 @@ export class Driver implements Outbox {
 
   unicast(address: Address, frames: readonly Frame[]): void {
     this.#transport?.unicast(address, this.#encode(frames));
+  }
+
+  /** Calls back, later, once the session has been fetched or nobody was able to tell. */
+  fetch(id: string, done: (known: boolean) => void): void {
+    const ticket = this.replica.fetch(id, this.now());
+    if (ticket === undefined) setImmediate(done, false);
+    else this.#fetching.set(ticket, done);
+    this.wake();
+  }
+
+  fetched(ticket: number, known: boolean): void {
+    const done = this.#fetching.get(ticket);
+    this.#fetching.delete(ticket);
+    done?.(known);
   }
 
   notify(event: CoreEvent): void {

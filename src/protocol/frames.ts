@@ -19,6 +19,9 @@ export const Tag = {
   offer: 11,
   chunk: 12,
   credit: 13,
+  fetch: 14,
+  found: 15,
+  absent: 16,
 } as const;
 
 export const protocolVersion = 1;
@@ -146,6 +149,26 @@ export interface Credit {
   readonly missing: readonly number[];
 }
 
+/** "Do you have this session?" Asked by a node that does not have the whole state yet. */
+export interface Fetch {
+  readonly tag: typeof Tag.fetch;
+  readonly nonce: number;
+  readonly id: string;
+}
+
+/** The whole record; an empty block: it is too large for a datagram, pull its leaf. */
+export interface Found {
+  readonly tag: typeof Tag.found;
+  readonly nonce: number;
+  readonly block: Uint8Array;
+}
+
+/** "I have no such session." Final if the answering node is ready. */
+export interface Absent {
+  readonly tag: typeof Tag.absent;
+  readonly nonce: number;
+}
+
 export type Frame =
   | Heartbeat
   | Leave
@@ -159,7 +182,10 @@ export type Frame =
   | Want
   | Offer
   | Chunk
-  | Credit;
+  | Credit
+  | Fetch
+  | Found
+  | Absent;
 
 /** A datagram whose header and frames were found valid. */
 export interface Datagram {

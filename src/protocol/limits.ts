@@ -105,6 +105,14 @@ export const limits = {
   /** Rounds with a peer that bring nothing new become rarer, up to this. */
   roundEveryMsMax: 60_000,
 
+  // Fetching single sessions while joining.
+  fetchesMax: 1_024,
+  /** Requests that wait for the same session. */
+  fetchWaitersMax: 256,
+  fetchRetryMs: 25,
+  /** Below the default timeout of clients, so that they hear the reason. */
+  fetchMsMax: 700,
+
   // Local socket.
   localFrameBytesMax: 2_097_152,
   localClientsMax: 4_096,

@@ -58,6 +58,7 @@ function writeBody(writer: ByteWriter, frame: Frame): void {
       return;
     case Tag.ping:
     case Tag.ack:
+    case Tag.absent:
       writer.u32(frame.nonce);
       return;
     case Tag.delta:
@@ -95,6 +96,14 @@ function writeBody(writer: ByteWriter, frame: Frame): void {
     case Tag.credit:
       writeCredit(writer, frame);
       return;
+    case Tag.fetch:
+      writer.u32(frame.nonce);
+      writer.text(frame.id);
+      return;
+    case Tag.found:
+      writer.u32(frame.nonce);
+      writer.bytes(frame.block);
+      return;
     default:
       unreachable(frame);
   }
@@ -108,6 +117,7 @@ function readBody(reader: ByteReader, tag: number, length: number): Frame | unde
       return { tag };
     case Tag.ping:
     case Tag.ack:
+    case Tag.absent:
       return { tag, nonce: reader.u32() };
     case Tag.delta:
       return { tag, sequence: reader.u48(), block: reader.view(length - 6) };
@@ -127,9 +137,19 @@ function readBody(reader: ByteReader, tag: number, length: number): Frame | unde
       return readChunk(reader, length);
     case Tag.credit:
       return readCredit(reader);
+    case Tag.fetch:
+      return readFetch(reader);
+    case Tag.found:
+      return { tag, nonce: reader.u32(), block: reader.view(length - 4) };
     default:
       return undefined;
   }
+}
+
+function readFetch(reader: ByteReader): Frame | undefined {
+  const nonce = reader.u32();
+  const id = reader.text();
+  return id.length === 0 ? undefined : { tag: Tag.fetch, nonce, id };
 }
 
 function writeHeartbeat(writer: ByteWriter, frame: Heartbeat): void {

@@ -106,5 +106,8 @@ test("the numbers of frames are those of protocol version 1", () => {
     ["offer", 11],
     ["chunk", 12],
     ["credit", 13],
+    ["fetch", 14],
+    ["found", 15],
+    ["absent", 16],
   ]);
 });

@@ -202,6 +202,8 @@ test("an unknown tag, an empty datagram and a wrong length make a datagram inval
     "02000100",
     "0300050000000000",
     "030003000000",
+    "03000300000001",
+    "03000700000001020000",
   ]) {
     assert.equal(decoded(Buffer.from(hex, "hex")), undefined, hex);
   }

@@ -36,6 +36,17 @@ export class FakeService implements SessionService {
     return { version: "0.1.0-test", node: "app-1", cluster: "test", state: this.state };
   }
 
+  /** Sessions that have to be fetched first; a test lets them through or not. */
+  readonly unknown = new Map<string, (known: boolean) => void>();
+
+  knows(id: string): boolean {
+    return !this.unknown.has(id);
+  }
+
+  fetch(id: string, done: (known: boolean) => void): void {
+    this.unknown.set(id, done);
+  }
+
   get(id: string): SessionView | undefined {
     this.calls.push("get");
     const session = this.#alive(id);

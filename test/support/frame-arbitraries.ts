@@ -105,6 +105,9 @@ export const frames: fc.Arbitrary<Frame> = fc.oneof(
   fields({ tag: fc.constant(Tag.offer), ranges: trieRanges }),
   chunks,
   credits,
+  fields({ tag: fc.constant(Tag.fetch), nonce: u32, id: textOf(limits.sessionIdBytesMax) }),
+  fields({ tag: fc.constant(Tag.found), nonce: u32, block: octets(1_300) }),
+  fields({ tag: fc.constant(Tag.absent), nonce: u32 }),
 );
 
 /** What one datagram may carry: no two frames of a kind. */
@@ -144,7 +147,8 @@ export function damaged(bytes: Uint8Array, sequence: readonly Damage[]): Buffer 
 
 /** Views into datagrams and buffers become plain octets, so that contents are compared. */
 export function plain(frame: Frame): Frame {
-  if (frame.tag === Tag.delta) return { ...frame, block: Uint8Array.from(frame.block) };
+  if (frame.tag === Tag.delta || frame.tag === Tag.found)
+    return { ...frame, block: Uint8Array.from(frame.block) };
   if (frame.tag === Tag.fragment || frame.tag === Tag.chunk) {
     return { ...frame, bytes: Uint8Array.from(frame.bytes) };
   }

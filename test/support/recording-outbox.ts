@@ -12,6 +12,8 @@ export interface Sent {
 export class RecordingOutbox implements Outbox {
   readonly sent: Sent[] = [];
   readonly events: CoreEvent[] = [];
+  /** Fetches that ended, in order. */
+  readonly fetches: { readonly ticket: number; readonly known: boolean }[] = [];
 
   multicast(frames: readonly Frame[]): void {
     this.sent.push({ to: undefined, frames });
@@ -19,6 +21,10 @@ export class RecordingOutbox implements Outbox {
 
   unicast(address: Address, frames: readonly Frame[]): void {
     this.sent.push({ to: address, frames });
+  }
+
+  fetched(ticket: number, known: boolean): void {
+    this.fetches.push({ ticket, known });
   }
 
   notify(event: CoreEvent): void {

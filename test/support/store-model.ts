@@ -90,6 +90,7 @@ export function assertSound(store: Store): void {
   const records = recordsOf(store);
   const digest = { high: 0, low: 0 };
   let alive = 0;
+  let bytes = 0;
   for (const record of records) {
     const { high, low } = fingerprintOf(record, record.idHash);
     assert.deepEqual(record.fingerprint, { high, low }, "a fingerprint is that of its record");
@@ -99,8 +100,11 @@ export function assertSound(store: Store): void {
     assert.equal(store.find(record.id), record, "what hangs in a leaf is found by its id");
     const dead = !record.life.alive && record.life.stamp.time > 0;
     assert.equal(record.place, dead ? "tombstones" : "sessions");
-    if (!dead) assert.equal(record.bytes, measureBytes(record));
+    if (dead) continue;
+    assert.equal(record.bytes, measureBytes(record));
+    bytes += record.bytes;
   }
+  assert.equal(store.bytes, bytes, "the octets charged are those of the records");
   assert.deepEqual(store.trie.root, digest, "the digest is that of the records");
   assert.equal(store.recordCount, records.length);
   assert.equal(store.aliveCount, alive);

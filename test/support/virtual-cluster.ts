@@ -129,6 +129,8 @@ export class VirtualCluster {
 export class VirtualNode implements Outbox {
   readonly index: number;
   readonly events: CoreEvent[] = [];
+  /** Fetches that ended, by ticket. */
+  readonly fetches = new Map<number, boolean>();
   readonly #cluster: VirtualCluster;
   #codec: DatagramCodec | undefined;
   #replica: Replica | undefined;
@@ -230,6 +232,10 @@ export class VirtualNode implements Outbox {
 
   unicast(address: string, frames: readonly Frame[]): void {
     this.#cluster.transmit(this.index, Number(address.split(":")[1]), this.#encode(frames));
+  }
+
+  fetched(ticket: number, known: boolean): void {
+    this.fetches.set(ticket, known);
   }
 
   notify(event: CoreEvent): void {

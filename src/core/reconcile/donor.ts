@@ -1,12 +1,16 @@
 import type { DeltaCodec, DeltaPacker } from "../../protocol/delta-codec.ts";
-import type { Chunk, Credit, Want } from "../../protocol/frames.ts";
-import { limits } from "../../protocol/limits.ts";
+import { type Chunk, type Credit, type Fetch, Tag, type Want } from "../../protocol/frames.ts";
+import { framesBytesMax, limits } from "../../protocol/limits.ts";
+import { wholeDelta } from "../../session/record.ts";
 import type { Counters } from "../counters.ts";
 import type { Peer } from "../membership/peer.ts";
 import type { Outbox } from "../outbox.ts";
 import type { Store } from "../store/store.ts";
 import { endOfTransfer } from "./incoming-transfer.ts";
 import { OutgoingTransfer } from "./outgoing-transfer.ts";
+
+/** What a block may take of a datagram that answers a fetch: frame header and nonce off. */
+const foundBytesMax = framesBytesMax - limits.frameHeaderBytes - 4;
 
 /** Serves transfers to peers that ask: a bounded number at once, each as fast as it is credited. */
 export class Donor {
@@ -47,6 +51,21 @@ export class Donor {
     if (transfer === undefined) return;
     if (credit.window === 0) this.#transfers.delete(key);
     else this.#send(peer, transfer.credited(credit, nowMs));
+  }
+
+  /** Answers for one session, by its content if that fits a datagram. */
+  onFetch(peer: Peer, fetch: Fetch): void {
+    const { nonce } = fetch;
+    if (!this.#store.has(fetch.id)) {
+      this.#outbox.unicast(peer.address, [{ tag: Tag.absent, nonce }]);
+      return;
+    }
+    this.#counters.reconcile.fetchesServed += 1;
+    const record = this.#store.find(fetch.id);
+    if (record !== undefined) this.#packer.add(wholeDelta(record), Number.POSITIVE_INFINITY);
+    const whole = this.#packer.take();
+    const block = whole.length <= foundBytesMax ? whole : whole.subarray(0, 0);
+    this.#outbox.unicast(peer.address, [{ tag: Tag.found, nonce, block }]);
   }
 
   get transferCount(): number {

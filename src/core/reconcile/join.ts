@@ -61,9 +61,9 @@ export class Join {
     else if (nowMs >= this.#startedMs + limits.joinAloneMs) this.#ready("alone");
   }
 
-  /** While joining, the only transfers are those of the whole trie. */
   ended(transfer: IncomingTransfer, completed: boolean, nowMs: number): void {
-    if (this.#phase !== "joining") return;
+    const isWhole = transfer.ranges.includes(wholeTrie);
+    if (this.#phase !== "joining" || !isWhole) return;
     if (completed) {
       this.#ready("in_sync");
       return;

@@ -43,6 +43,8 @@ export class OutgoingTransfer {
 
   /** What to send on a credit: what is missing, and what the window now allows. */
   credited(credit: Credit, nowMs: number): Chunk[] {
+    // Nobody can have what was not sent.
+    if (credit.next > this.#nextIndex) return [];
     this.lastCreditMs = nowMs;
     for (const index of this.#sent.keys()) if (index < credit.next) this.#sent.delete(index);
     this.#windowEnd = Math.max(this.#windowEnd, credit.next + credit.window);

@@ -157,6 +157,8 @@ export class Store {
       return;
     }
     if (record.place !== "sessions" || bytes !== record.bytes) {
+      // The cache charges a value only when it is new to it.
+      if (record.place === "sessions") this.#sessions.delete(record.id);
       record.place = "sessions";
       record.bytes = bytes;
       this.#sessions.set(record.id, record, { size: bytes });

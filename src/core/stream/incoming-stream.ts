@@ -46,7 +46,8 @@ export class IncomingStream {
   /** The peer says that it has sent all numbers up to this one. */
   announce(sequence: number, nowMs: number): void {
     if (this.#highest < 0) {
-      this.#baseline = sequence;
+      // Announced, not received: it may still be on its way.
+      this.#baseline = sequence + 1;
       this.#highest = sequence;
       return;
     }
