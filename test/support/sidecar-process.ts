@@ -96,6 +96,22 @@ export class SidecarProcess {
 
   /** Resolves when the sidecar answers and is ready. */
   async start(): Promise<this> {
+    const child = this.#spawn();
+    await eventually(async () => {
+      assert(this.#child === child, `${this.node} runs:\n${this.log}`);
+      return (await this.stats()).state === "ready";
+    }, `${this.node} is ready`);
+    return this;
+  }
+
+  /** Resolves as soon as the sidecar answers, while it may still be joining. */
+  async launch(): Promise<this> {
+    this.#spawn();
+    await eventually(async () => (await this.stats()).pid > 0, `${this.node} answers`);
+    return this;
+  }
+
+  #spawn(): ChildProcess {
     const { name, port } = this.#cluster;
     const child = spawn(process.execPath, [binPath, "start"], {
       stdio: ["ignore", "ignore", "pipe"],
@@ -115,11 +131,7 @@ export class SidecarProcess {
     child.once("exit", () => {
       if (this.#child === child) this.#child = undefined;
     });
-    await eventually(async () => {
-      assert(this.#child === child, `${this.node} runs:\n${this.log}`);
-      return (await this.stats()).state === "ready";
-    }, `${this.node} is ready`);
-    return this;
+    return child;
   }
 
   get running(): boolean {
