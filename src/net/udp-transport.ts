@@ -1,6 +1,7 @@
 import { createSocket, type Socket, type SocketOptions } from "node:dgram";
 import { OperatorError } from "../base/operator-error.ts";
 import type { Address } from "../core/outbox.ts";
+import { limits } from "../protocol/limits.ts";
 
 export interface TransportOptions {
   readonly group: string;
@@ -18,6 +19,8 @@ export interface TransportCounters {
   received: number;
   bytesSent: number;
   bytesReceived: number;
+  /** Not sent, because too much waits for the kernel already. Repair brings it later. */
+  queueDropped: number;
   sendErrors: number;
   socketErrors: number;
   faultDropped: number;
@@ -51,6 +54,7 @@ export async function openTransport(
     received: 0,
     bytesSent: 0,
     bytesReceived: 0,
+    queueDropped: 0,
     sendErrors: 0,
     socketErrors: 0,
     faultDropped: 0,
@@ -119,6 +123,11 @@ class UdpTransport implements Transport {
 
   #send(bytes: Buffer, port: number, host: string): void {
     if (this.#closing !== undefined) return;
+    // Without this bound a network that takes nothing would fill the memory.
+    if (this.#unicast.getSendQueueSize() > limits.sendQueueBytesMax) {
+      this.counters.queueDropped += 1;
+      return;
+    }
     this.counters.sent += 1;
     this.counters.bytesSent += bytes.length;
     this.#unicast.send(bytes, port, host, this.#onSent);

@@ -13,6 +13,8 @@ export const limits = {
   /** Room for the AEAD tag, kept free in unsealed datagrams too: sizes do not depend on a key. */
   sealBytes: 16,
   frameHeaderBytes: 3,
+  /** Octets that wait for the kernel to take them; beyond it datagrams are dropped unsent. */
+  sendQueueBytesMax: 8_388_608,
 
   // Sessions.
   sessionIdBytesMax: 255,
