@@ -56,7 +56,7 @@ export const refusals = {
     `the name of an attribute has 1 to ${limits.attributeNameBytesMax} bytes of UTF-8`,
   ],
   nameRepeated: [ErrorCode.invalid, "a request names an attribute twice"],
-  numberInvalid: [ErrorCode.invalid, "a time is a whole number of milliseconds, 0 or more"],
+  numberInvalid: [ErrorCode.invalid, "a time is whole milliseconds from 0 up to ten years"],
   listInvalid: [
     ErrorCode.invalid,
     `a list takes a prefix, a limit of 1 to ${limits.listPageMax}, and a cursor`,

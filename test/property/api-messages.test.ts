@@ -251,3 +251,17 @@ test("frames survive any cutting of the stream", () => {
     }),
   );
 });
+
+test("a time beyond ten years is refused: a deadline made of it would not be exact", () => {
+  const tooLong = fc.integer({ min: limits.durationMsMax + 1, max: Number.MAX_SAFE_INTEGER });
+  fc.assert(
+    fc.property(requestIds, names, tooLong, (requestId, id, idleMs) => {
+      const writer = new MsgpackWriter();
+      encodeTouch(writer, requestId, { id, idleMs });
+      const reader = new MsgpackReader();
+      const bytes = writer.written();
+      reader.reset(bytes, 4, bytes.length);
+      assert.deepEqual(decodeRequest(reader), { requestId, verb: 0, reason: "numberInvalid" });
+    }),
+  );
+});

@@ -158,6 +158,7 @@ test("what cannot be asked for rejects, and the connection goes on", async (t) =
     ["a name that is empty", () => client.set("s", { "": 1 }), "INVALID"],
     ["a name that is half a character", () => client.set("s", { "\udc00": 1 }), "INVALID"],
     ["a negative time", () => client.touch("s", { idleMs: -1 }), "INVALID"],
+    ["a time without end", () => client.touch("s", { idleMs: 2 ** 53 - 1 }), "INVALID"],
     ["no number", () => client.set("s", {}, { idleMs: Number.NaN }), "INVALID"],
     ["a symbol", () => client.set("s", { a: Symbol("x") }), "INVALID"],
     ["a cycle", () => client.set("s", { cycle }), "INVALID"],
