@@ -42,8 +42,9 @@ export class IncomingTransfer {
     }
     if (chunk.last) this.#lastIndex = chunk.index;
     this.#highest = Math.max(this.#highest, chunk.index);
-    // Copied: the chunk is a view into its datagram.
-    this.#waiting.set(chunk.index, chunk.bytes.slice());
+    // Copied: the chunk is a view into its datagram. Not by slice(), which in a Buffer makes
+    // another view.
+    this.#waiting.set(chunk.index, new Uint8Array(chunk.bytes));
     this.#progressMs = nowMs;
     this.#sinceCredit += 1;
     this.#creditDueMs = nowMs + limits.transferCreditMs;

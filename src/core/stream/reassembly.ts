@@ -22,8 +22,9 @@ export class Reassembly {
     const first = fragment.sequence - fragment.index;
     const partial = this.#partialOf(first, fragment.count, nowMs);
     if (partial === undefined || partial.pieces[fragment.index] !== undefined) return undefined;
-    // Copied: the fragment is a view into a datagram whose memory would be kept whole.
-    partial.pieces[fragment.index] = fragment.bytes.slice();
+    // Copied: the fragment is a view into a datagram whose memory would be kept whole. Not by
+    // slice(), which in a Buffer makes another view.
+    partial.pieces[fragment.index] = new Uint8Array(fragment.bytes);
     partial.missing -= 1;
     partial.bytes += fragment.bytes.length;
     partial.progressMs = nowMs;
