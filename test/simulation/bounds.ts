@@ -1,0 +1,58 @@
+import { limits } from "../../src/protocol/limits.ts";
+import { stampWallMs } from "../../src/session/stamp.ts";
+import type { SimNode } from "./sim-node.ts";
+import { hold } from "./violation.ts";
+
+/** Everything that a node buffers, within its limit: held after every turn of every node. */
+export function checkBounds(node: SimNode): void {
+  const { life } = node;
+  if (life === undefined) return;
+  const { replica } = life;
+  const { store, buffers } = replica;
+  let peers = 0;
+  for (const peer of replica.peers.all()) {
+    peers += 1;
+    below(node, "missing numbers", peer.incoming.missingCount, limits.gapAheadMax);
+    below(node, "octets in reassembly", peer.reassembly.bytes, limits.reassemblyBytesMax);
+  }
+  below(node, "peers", peers, limits.peersMax);
+  const { repairRingBytes = 0, outgoingTransfers = 0 } = buffers;
+  below(node, "octets in the repair ring", repairRingBytes, limits.repairRingBytesMax);
+  below(node, "transfers out", outgoingTransfers, limits.transferOutgoingMax);
+  const { count, bytes, tombstones } = node.capacity;
+  below(node, "octets of sessions", store.bytes, bytes);
+  below(node, "sessions", store.recordCount - store.tombstoneCount, count);
+  below(node, "tombstones", store.tombstoneCount, tombstones);
+}
+
+/**
+ * A clock that was never wrong is never dragged further than it may be. Whole milliseconds: a stamp
+ * has counted beyond its own when many were issued in one.
+ */
+export function checkClock(node: SimNode, wallMs: number): void {
+  const { life, tainted } = node;
+  if (life === undefined || tainted) return;
+  const aheadMs = stampWallMs(life.replica.clockTime) - wallMs;
+  const fact = () => `${node.label} is ${aheadMs} ms ahead of its own clock`;
+  hold(aheadMs <= limits.clockDriftMsMax + 1, "clocks-are-not-dragged", fact);
+}
+
+/** A name is up once: a start of a node replaces the one before. */
+export function checkNames(node: SimNode): void {
+  const { life } = node;
+  if (life === undefined) return;
+  const names = new Set<string>();
+  const own = node.ownPastIsAPeer ? node.name : "";
+  for (const { name, state } of life.replica.peers.all()) {
+    if (name === "" || name === own || state !== "up") continue;
+    const fact = () => `${node.label} has ${name} up twice`;
+    hold(!names.has(name), "one-start-of-a-name", fact);
+    names.add(name);
+  }
+}
+
+function below(node: SimNode, what: string, value: number, max: number): void {
+  hold(value >= 0 && value <= max, "buffers-are-bounded", () => {
+    return `${node.label} has ${value} ${what}, ${max} at most`;
+  });
+}

@@ -1,0 +1,44 @@
+import { type Cell, ModelSession } from "./model.ts";
+import { hold } from "./violation.ts";
+
+/** All that clients ever wrote, on any node: the only components that may exist anywhere. */
+export class Issued {
+  readonly #contents = new Map<string, string>();
+  readonly #joins = new Map<string, ModelSession>();
+
+  /** A client's write. Its stamp must be new for each component. */
+  add(id: string, cells: readonly (readonly [string, Cell])[]): void {
+    for (const [key, cell] of cells) {
+      const name = nameOf(id, key, cell);
+      hold(
+        !this.#contents.has(name),
+        "one-stamp-one-write",
+        () => `${id} ${key} was stamped twice`,
+      );
+      this.#contents.set(name, cell.content);
+    }
+    const join = this.#joins.get(id) ?? new ModelSession();
+    join.joinCells(cells);
+    this.#joins.set(id, join);
+  }
+
+  /** A state together with all that was ever written to the session, by whomever. */
+  joinedWith(id: string, model: ModelSession): ModelSession {
+    const whole = model.clone();
+    whole.joinCells(this.#joins.get(id)?.cells ?? []);
+    return whole;
+  }
+
+  /** What a node took from a peer. */
+  check(id: string, cells: readonly (readonly [string, Cell])[]): void {
+    for (const [key, cell] of cells) {
+      const content = this.#contents.get(nameOf(id, key, cell));
+      hold(content !== undefined, "nothing-made-up", () => `nobody wrote this ${key} of ${id}`);
+      hold(content === cell.content, "nothing-made-up", () => `${key} of ${id} was changed`);
+    }
+  }
+}
+
+function nameOf(id: string, key: string, cell: Cell): string {
+  return `${id}\n${key}\n${cell.time}:${cell.tag}`;
+}

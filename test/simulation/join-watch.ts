@@ -1,0 +1,79 @@
+import type { CoreEvent } from "../../src/core/outbox.ts";
+import type { Issued } from "./issued.ts";
+import { isOver, type ModelSession } from "./model.ts";
+import { type Life, type SimNode, tombstoneRetentionMs } from "./sim-node.ts";
+import { hold } from "./violation.ts";
+
+export interface JoinShell {
+  readonly nowMs: number;
+  readonly issued: Issued;
+  readonly nodes: readonly SimNode[];
+}
+
+interface Owed {
+  readonly donors: readonly (Life | undefined)[];
+  readonly sessions: ReadonlyMap<string, ModelSession>;
+}
+
+/**
+ * A node that says it is in sync has taken over a whole state: at the least, what every node that
+ * could give it held already when it started.
+ */
+export class JoinWatch {
+  readonly #shell: JoinShell;
+  readonly #owed = new Map<SimNode, Owed>();
+
+  constructor(shell: JoinShell) {
+    this.#shell = shell;
+  }
+
+  onStart(node: SimNode): void {
+    const donors = this.#donorsOf(node).map(({ life }) => life);
+    this.#owed.set(node, { donors, sessions: this.#heldByAll(node) });
+  }
+
+  onEvent(node: SimNode, event: CoreEvent): void {
+    if (event.event !== "ready") return;
+    const owed = this.#owed.get(node);
+    this.#owed.delete(node);
+    if (event.reason !== "in_sync" || !node.correct || owed === undefined) return;
+    // What died with a donor is not owed, and one that started meanwhile may have less.
+    const donors = this.#donorsOf(node).map(({ life }) => life);
+    const changed = donors.some((life, index) => life !== owed.donors[index]);
+    if (changed || donors.length !== owed.donors.length) return;
+    const { wallMs } = node.clock.at(this.#shell.nowMs);
+    for (const [id, model] of owed.sessions) {
+      // A later write may have ended the session meanwhile.
+      const whole = this.#shell.issued.joinedWith(id, model);
+      if (isOver(whole.forgetAtMs(tombstoneRetentionMs), wallMs, -2)) continue;
+      if (isOver(model.forgetAtMs(tombstoneRetentionMs), wallMs, -2)) continue;
+      const known = node.life?.stores?.known(id);
+      const missing = known === undefined ? "all" : model.missingFrom(known);
+      const fact = () => `${node.label} lacks ${missing} of ${id} when it says it is in sync`;
+      hold(missing === undefined, "in-sync-is-complete", fact);
+    }
+  }
+
+  #donorsOf(joiner: SimNode): SimNode[] {
+    return this.#shell.nodes.filter((node) => node !== joiner && node.running && !node.foreign);
+  }
+
+  /** What all possible donors hold alike; nothing when one of them may hold less. */
+  #heldByAll(joiner: SimNode): Map<string, ModelSession> {
+    const held = new Map<string, ModelSession>();
+    const donors = this.#donorsOf(joiner);
+    if (!donors.every((node) => node.correct && Math.abs(node.clock.offsetMs) < 250)) return held;
+    if (Math.abs(joiner.clock.offsetMs) > 250) return held;
+    const ready = donors.filter((node) => node.life?.replica.phase === "ready");
+    // A donor that is joining itself may be ready, with less, when it is asked.
+    const [first, ...others] = ready.length === donors.length ? ready : [];
+    for (const [id, model] of first?.life?.stores?.all() ?? []) {
+      const everywhere = others.every((node) => {
+        const known = node.life?.stores?.known(id);
+        return known !== undefined && model.missingFrom(known) === undefined;
+      });
+      if (everywhere) held.set(id, model.clone());
+    }
+    return held;
+  }
+}

@@ -1,0 +1,310 @@
+/**
+ * What one run is made of, drawn from its seed. Each run gets a random subset of the faults
+ * (Groce et al. 2012, "Swarm Testing"): with all of them at once, most would hide each other.
+ */
+import type { Prng } from "../../src/base/prng.ts";
+import { between, integer, oneOf, prngFor, scaled } from "./chance.ts";
+
+/**
+ * Faults that the core does not survive yet: a class is drawn only when it is asked for by name.
+ */
+export const features = [
+  /** A clock that ran ahead too far and was set right counts as correct again. */
+  "clock-recovery",
+  /** Nodes of unequal capacity come to rest. */
+  "eviction-quiescence",
+  /** A receiver stops getting multicast and never gets it again. */
+  "deaf-for-good",
+  /** A node does not count a former start of its own as a peer. */
+  "own-past",
+  /** What peers grant to a session is granted by nodes that used it themselves, too. */
+  "uses-elsewhere",
+] as const;
+
+export type Feature = (typeof features)[number];
+
+/**
+ * `swarm` makes all demands. `gentle` has light loss only, and demands that repair alone delivers
+ * every write in time. `unsealed` hands corrupt octets to the replica, as only a broken seal would,
+ * and demands no more than that nothing throws, hangs or grows.
+ */
+export type Profile = "swarm" | "gentle" | "unsealed";
+
+/** A fault that comes again and again, and how long it stays at most. */
+export interface Recurring {
+  readonly everyMs: number;
+  readonly forMs: number;
+}
+
+export interface NetworkOptions {
+  readonly delayMs: number;
+  readonly jitterMs: number;
+  readonly loss: number;
+  /** The switch loses a multicast for all receivers. */
+  readonly sharedLoss: number;
+  /** Gilbert-Elliott: chances per datagram to enter and to leave the bad state, and its loss. */
+  readonly burst: { readonly enter: number; readonly leave: number; readonly loss: number } | null;
+  readonly duplicate: number;
+  readonly reorder: { readonly chance: number; readonly ms: number } | null;
+  readonly corrupt: number;
+  readonly clog: Recurring | null;
+  readonly oneWay: Recurring | null;
+  readonly partition: (Recurring & { readonly symmetric: boolean }) | null;
+  readonly deaf: Recurring | null;
+  readonly replay: { readonly everyMs: number } | null;
+}
+
+export interface BufferOptions {
+  readonly datagrams: number;
+  readonly msPerDatagram: number;
+  /** Pauses of the receiving process, during which the buffer fills. */
+  readonly stallEveryMs: number;
+  readonly stallMs: number;
+}
+
+export interface ClockOptions {
+  readonly offsetMs: number;
+  readonly driftPpm: number;
+  /** One node's clock, beyond what peers accept. */
+  readonly skew: {
+    readonly node: number;
+    readonly offsetMs: number;
+    /** It is not set right at the end either. */
+    readonly stays: boolean;
+  } | null;
+  readonly step: (Recurring & { readonly stepMs: number }) | null;
+}
+
+export interface NodeOptions {
+  readonly buffers: BufferOptions | null;
+  readonly crash: (Recurring & { readonly leave: number }) | null;
+  readonly pause: Recurring | null;
+  readonly tiny: { readonly node: number; readonly count: number; readonly bytes: number } | null;
+  /** Does everything ten times slower. */
+  readonly laggard: number | null;
+  readonly foreign: number | null;
+  readonly startSpreadMs: number;
+}
+
+export interface WorkloadOptions {
+  readonly operations: number;
+  readonly sessions: number;
+  readonly hotShare: number;
+  readonly hop: number;
+  readonly concurrent: number;
+  readonly slowRequest: number;
+  readonly large: number;
+  readonly largeBytes: number;
+  readonly burst: number;
+  readonly shortLives: number;
+  readonly weights: Readonly<Record<WorkloadAction, number>>;
+}
+
+export type WorkloadAction = "create" | "set" | "patch" | "unset" | "touch" | "destroy" | "get";
+
+export interface SimulationOptions {
+  readonly seed: number;
+  readonly profile: Profile;
+  readonly nodes: number;
+  readonly chaosMs: number;
+  readonly network: NetworkOptions;
+  readonly clocks: ClockOptions;
+  readonly node: NodeOptions;
+  readonly workload: WorkloadOptions;
+  /** Limits of the product made small, so that a short run reaches them. */
+  readonly limits: Readonly<Record<string, number>>;
+  readonly features: readonly Feature[];
+}
+
+export interface Wishes {
+  readonly nodes?: number | undefined;
+  readonly features?: readonly Feature[];
+}
+
+export function drawOptions(seed: number, wishes: Wishes = {}): SimulationOptions {
+  const prng = prngFor(seed, "shape");
+  const profile: Profile = prng.chance(0.2) ? "gentle" : prng.chance(0.08) ? "unsealed" : "swarm";
+  const drawn = prng.chance(0.01) ? 64 : integer(prng, 1, oneOf(prng, [3, 5, 8, 12]));
+  const nodes = wishes.nodes ?? (profile === "gentle" ? Math.max(2, drawn) : drawn);
+  const many = nodes > 16;
+  const wanted = wishes.features ?? [];
+  const calm = profile === "gentle";
+  const chaosMs = Math.round(many ? between(prng, 3_000, 8_000) : scaled(prng, 4_000, 40_000));
+  return {
+    seed,
+    profile,
+    nodes,
+    chaosMs,
+    network: calm ? gentleNetwork(seed) : drawNetwork(seed, profile, wanted),
+    clocks: drawClocks(seed, nodes, calm),
+    node: calm ? gentleNodes : drawNodes(seed, nodes),
+    workload: drawWorkload(seed, many, calm),
+    limits: calm ? {} : drawLimits(seed),
+    features: wanted,
+  };
+}
+
+/** Whether a fault is in, and its own generator, so that faults do not shift each other. */
+function maybe<T>(seed: number, name: string, share: number, draw: (prng: Prng) => T): T | null {
+  const prng = prngFor(seed, name);
+  return prng.chance(share) ? draw(prng) : null;
+}
+
+function recurring(prng: Prng, forMs: number): Recurring {
+  return { everyMs: scaled(prng, 500, 15_000), forMs: scaled(prng, 50, forMs) };
+}
+
+function gentleNetwork(seed: number): NetworkOptions {
+  return {
+    delayMs: 0.1,
+    jitterMs: 0.3,
+    loss: maybe(seed, "loss", 0.9, (prng) => scaled(prng, 0.002, 0.03)) ?? 0,
+    sharedLoss: maybe(seed, "sharedLoss", 0.4, (prng) => scaled(prng, 0.002, 0.02)) ?? 0,
+    burst: null,
+    duplicate: maybe(seed, "duplicate", 0.3, (prng) => between(prng, 0, 0.1)) ?? 0,
+    reorder: maybe(seed, "reorder", 0.3, () => ({ chance: 0.02, ms: 3 })),
+    corrupt: 0,
+    clog: null,
+    oneWay: null,
+    partition: null,
+    deaf: null,
+    replay: null,
+  };
+}
+
+function drawNetwork(seed: number, profile: Profile, wanted: readonly Feature[]): NetworkOptions {
+  const sure = profile === "unsealed" ? 1 : 0.15;
+  const deafShare = wanted.includes("deaf-for-good") ? 1 : 0.15;
+  return {
+    delayMs: scaled(prngFor(seed, "delay"), 0.05, 5),
+    jitterMs: scaled(prngFor(seed, "jitter"), 0.05, 10),
+    loss: maybe(seed, "loss", 0.4, (prng) => scaled(prng, 0.005, 0.3)) ?? 0,
+    sharedLoss: maybe(seed, "sharedLoss", 0.2, (prng) => scaled(prng, 0.005, 0.1)) ?? 0,
+    burst: maybe(seed, "burst", 0.25, (prng) => ({
+      enter: scaled(prng, 0.001, 0.02),
+      leave: scaled(prng, 0.02, 0.5),
+      loss: between(prng, 0.3, 1),
+    })),
+    duplicate: maybe(seed, "duplicate", 0.3, (prng) => scaled(prng, 0.01, 0.5)) ?? 0,
+    reorder: maybe(seed, "reorder", 0.3, (prng) => ({
+      chance: scaled(prng, 0.01, 0.3),
+      ms: scaled(prng, 2, 500),
+    })),
+    corrupt: maybe(seed, "corrupt", sure, (prng) => scaled(prng, 0.001, 0.1)) ?? 0,
+    clog: maybe(seed, "clog", 0.2, (prng) => recurring(prng, 5_000)),
+    oneWay: maybe(seed, "oneWay", 0.2, (prng) => recurring(prng, 8_000)),
+    partition: maybe(seed, "partition", 0.3, (prng) => ({
+      ...recurring(prng, 20_000),
+      symmetric: prng.chance(0.6),
+    })),
+    deaf: maybe(seed, "deaf", deafShare, (prng) => recurring(prng, 30_000)),
+    replay: maybe(seed, "replay", 0.25, (prng) => ({ everyMs: scaled(prng, 5, 500) })),
+  };
+}
+
+function drawClocks(seed: number, nodes: number, calm: boolean): ClockOptions {
+  const off = calm ? 0 : 1;
+  return {
+    offsetMs: maybe(seed, "offset", off * 0.4, (prng) => scaled(prng, 1, 200)) ?? 0,
+    driftPpm: maybe(seed, "drift", off * 0.3, (prng) => scaled(prng, 1, 200)) ?? 0,
+    skew: maybe(seed, "skew", off * 0.12, (prng) => drawSkew(prng, nodes)),
+    step: maybe(seed, "step", off * 0.08, (prng) => ({
+      ...recurring(prng, 10_000),
+      stepMs: scaled(prng, 1_500, 3_600_000) * (prng.chance(0.5) ? -1 : 1),
+    })),
+  };
+}
+
+/** Off by about what peers accept, so that some do and some do not; or by far more. */
+function drawSkew(prng: Prng, nodes: number): ClockOptions["skew"] {
+  const fringe = prng.chance(0.4);
+  const sizeMs = fringe ? between(prng, 300, 1_000) : scaled(prng, 1_000, 3_600_000);
+  return {
+    node: prng.below(nodes),
+    offsetMs: sizeMs * (prng.chance(0.5) ? -1 : 1),
+    stays: fringe && sizeMs < 700 && prng.chance(0.5),
+  };
+}
+
+const gentleNodes: NodeOptions = {
+  buffers: null,
+  crash: null,
+  pause: null,
+  tiny: null,
+  laggard: null,
+  foreign: null,
+  startSpreadMs: 0,
+};
+
+function drawNodes(seed: number, nodes: number): NodeOptions {
+  const several = nodes > 1 ? 1 : 0;
+  return {
+    buffers: maybe(seed, "buffers", 0.25, (prng) => ({
+      datagrams: Math.round(scaled(prng, 8, 512)),
+      msPerDatagram: scaled(prng, 0.01, 0.5),
+      stallEveryMs: scaled(prng, 200, 5_000),
+      stallMs: scaled(prng, 5, 200),
+    })),
+    crash: maybe(seed, "crash", 0.35, (prng) => ({
+      ...recurring(prng, 10_000),
+      leave: prng.chance(0.5) ? prng.fraction() : 0,
+    })),
+    pause: maybe(seed, "pause", 0.25, (prng) => recurring(prng, 30_000)),
+    tiny: maybe(seed, "tiny", several * 0.1, (prng) => ({
+      node: prng.below(nodes),
+      count: integer(prng, 2, 40),
+      bytes: Math.round(scaled(prng, 4_000, 200_000)),
+    })),
+    laggard: maybe(seed, "laggard", several * 0.1, (prng) => prng.below(nodes)),
+    foreign: maybe(seed, "foreign", several * 0.1, (prng) => prng.below(nodes)),
+    startSpreadMs: maybe(seed, "spread", 0.6, (prng) => scaled(prng, 10, 5_000)) ?? 0,
+  };
+}
+
+function drawWorkload(seed: number, many: boolean, calm: boolean): WorkloadOptions {
+  const prng = prngFor(seed, "workload");
+  const weight = (share: number) => (prng.chance(0.85) ? share * (0.5 + prng.fraction()) : 0);
+  return {
+    operations: many ? integer(prng, 20, 60) : Math.round(scaled(prng, 40, 500)),
+    sessions: Math.round(scaled(prng, 2, 200)),
+    hotShare: prng.chance(0.4) ? prng.fraction() : 0,
+    hop: prng.chance(0.5) ? prng.fraction() : 0.05,
+    concurrent: prng.chance(0.5) ? prng.fraction() * 0.4 : 0,
+    slowRequest: prng.chance(0.5) ? prng.fraction() * 0.6 : 0,
+    large: prng.chance(0.4) ? prng.fraction() * 0.1 : 0,
+    largeBytes: many ? 4_000 : Math.round(scaled(prng, 2_000, 60_000)),
+    burst: prng.chance(0.4) ? Math.round(scaled(prng, 2, 60)) : 1,
+    // Lives of seconds end while the run lasts; a gentle run wants to find all that was written.
+    shortLives: !calm && prng.chance(0.4) ? prng.fraction() * 0.6 : 0,
+    weights: {
+      create: 0.2,
+      set: weight(0.2),
+      patch: 0.1 + weight(0.4),
+      unset: weight(0.1),
+      touch: weight(0.15),
+      destroy: weight(0.12),
+      get: 0.1 + weight(0.3),
+    },
+  };
+}
+
+function drawLimits(seed: number): Record<string, number> {
+  const drawn: Record<string, number> = {};
+  const small = (name: string, share: number, low: number, high: number) => {
+    const value = maybe(seed, `limit ${name}`, share, (prng) =>
+      Math.round(scaled(prng, low, high)),
+    );
+    if (value !== null) drawn[name] = value;
+  };
+  small("repairRingDatagramsMax", 0.3, 4, 400);
+  small("repairRingBytesMax", 0.1, 4_000, 200_000);
+  small("gapAheadMax", 0.2, 4, 400);
+  small("reassemblyBytesMax", 0.25, 2_000, 100_000);
+  small("reassemblyMessagesMax", 0.1, 1, 8);
+  small("transferWindowChunks", 0.2, 2, 32);
+  small("transferOutgoingMax", 0.2, 1, 4);
+  small("transferIncomingMax", 0.2, 1, 2);
+  small("digestNodesPerRoundMax", 0.1, 4, 64);
+  small("peerForgetMs", 0.2, 3_000, 30_000);
+  return drawn;
+}

@@ -1,0 +1,259 @@
+/** A mutation of the compiled core, by text: the simulator has to notice it. */
+export interface PlantedBug {
+  readonly name: string;
+  /** Below `dist/src`. */
+  readonly file: string;
+  /** Occurs exactly once in the file. */
+  readonly find: string;
+  readonly replace: string;
+  readonly why: string;
+}
+
+const dataModel: readonly PlantedBug[] = [
+  {
+    name: "the digest does not cover attributes",
+    file: "session/fingerprint.js",
+    find: "let high = idHash.high ^ componentSeeds[component];",
+    replace: `if (component === "attribute") {
+        scratch.high = 0;
+        scratch.low = 0;
+        return scratch;
+    }
+    let high = idHash.high ^ componentSeeds[component];`,
+    why: "replicas that differ below the newest stamp look equal and stay different",
+  },
+  {
+    name: "the digest keeps what was forgotten",
+    file: "core/store/store.js",
+    find: "this.trie.toggle(record.leaf, record.fingerprint);",
+    replace: "",
+    why: "a node that forgot a session looks different for ever",
+  },
+  {
+    name: "the floor lets earlier attributes in",
+    file: "session/merge.js",
+    find: "if (compareStamps(incoming.stamp, state.floor) < 0)",
+    replace: "if (false)",
+    why: "an attribute that a replace or a destroy removed comes back",
+  },
+  {
+    name: "the last to arrive wins",
+    file: "session/merge.js",
+    find: "if (!attributeWins(incoming, held))",
+    replace: "if (false)",
+    why: "replicas that hear two writes in different order end different",
+  },
+  {
+    name: "a set revives a destroyed session",
+    file: "core/sessions.js",
+    find: 'if (held !== undefined && held.place === "tombstones")',
+    replace: "if (false)",
+    why: "a slow request undoes a logout",
+  },
+  {
+    name: "a patch writes life",
+    file: "core/sessions.js",
+    find: "{ id, life: undefined, floor: undefined, attributes, expiry }",
+    replace: "{ id, life: { ...record.life, stamp }, floor: undefined, attributes, expiry }",
+    why: "a save on one node undoes a logout on another that it has not heard of yet",
+  },
+  {
+    name: "an update without its create is visible",
+    file: "core/store/lifetime.js",
+    find: "if (!state.life.alive)",
+    replace: "if (!state.life.alive && state.life.stamp.time > 0)",
+    why: "a session that was never created, or is not known to be, can be used",
+  },
+  {
+    name: "stamps of all nodes bear one tag",
+    file: "core/replica.js",
+    find: "const tag = Number.parseInt(options.boot.slice(-8), 16) >>> 1;",
+    replace: "const tag = options.name.length;",
+    why: "two writes get one stamp, and each replica keeps the one it had first",
+  },
+  {
+    name: "stamps follow the wall clock only",
+    file: "session/hybrid-clock.js",
+    find: "this.#time = Math.max(this.#time + 1, stampTimeOf(wallMs));",
+    replace: "this.#time = stampTimeOf(wallMs);",
+    why: "two writes of one millisecond get one stamp, and a clock set back loses writes",
+  },
+  {
+    name: "a peer's clock is believed whatever it says",
+    file: "session/hybrid-clock.js",
+    find: "if (this.isAhead(time, wallMs))",
+    replace: "if (false)",
+    why: "one wrong clock drags those of all others along, and its writes beat all later ones",
+  },
+];
+
+const lifetimes: readonly PlantedBug[] = [
+  {
+    name: "tombstones go after seconds",
+    file: "core/store/lifetime.js",
+    find: "stampWallMs(state.life.stamp.time) + tombstoneRetentionMs",
+    replace: "stampWallMs(state.life.stamp.time) + 5_000",
+    why: "a node that missed the destroy brings the session back",
+  },
+  {
+    name: "peers do not grant the window of short touches",
+    file: "core/store/lifetime.js",
+    find: "? idleDeadlineMs + touchWindowMs(idleMs)",
+    replace: "? idleDeadlineMs",
+    why: "a session that is in use elsewhere expires early",
+  },
+  {
+    name: "expired sessions are taken in",
+    file: "core/store/store.js",
+    find: "!changed || isPast(forgetAt, wallMs)",
+    replace: "!changed",
+    why: "nodes trade a dead session back and forth for ever",
+  },
+  {
+    name: "nothing is ever forgotten",
+    file: "core/store/store.js",
+    find: `if (isPast(forgetAt, wallMs))
+                this.#forget(record);`,
+    replace: "if (false)\n                this.#forget(record);",
+    why: "memory fills with sessions that ended",
+  },
+  {
+    name: "an eviction is replicated as a destroy",
+    file: "core/store/store.js",
+    find: "this.#counters.store.evicted += 1;",
+    replace: `this.#counters.store.evicted += 1;
+        const stamp = { time: record.newest.time + 1, tag: record.newest.tag };
+        const life = { stamp, alive: false, absoluteDeadlineMs: 0 };
+        const end = { id: record.id, life, floor: stamp, attributes: [], expiry: undefined };
+        (this.ends ??= []).push(end);
+        if (this.ends.length > 4) this.apply(this.ends.shift(), 0);`,
+    why: "one small node logs out the users of all",
+  },
+];
+
+const stream: readonly PlantedBug[] = [
+  {
+    name: "repairs do not linger",
+    file: "core/stream/outgoing-stream.js",
+    find: 'if (sent.requester === "*" && sinceMs < limits.repairLingerMs)',
+    replace: "if (false)",
+    why: "a loss that many share is answered by as many multicasts",
+  },
+  {
+    name: "a joiner asks for history",
+    file: "core/stream/incoming-stream.js",
+    find: `this.#highest = sequence;
+            return;`,
+    replace: "this.#highest = 0;",
+    why: "each start of a node makes all others send all they still have",
+  },
+  {
+    name: "the number in a heartbeat is not heeded",
+    file: "core/replica.js",
+    find: "peer.incoming.announce(heartbeat.sequence, monotonicMs);",
+    replace: "",
+    why: "a lost last datagram is not noticed until there is another",
+  },
+  {
+    name: "no heartbeats follow data",
+    file: "core/membership/heartbeat-schedule.js",
+    find: "this.#ladderMs = nowMs + (limits.heartbeatLadderMs[0] ?? limits.heartbeatMs);",
+    replace: "",
+    why: "a lost last datagram is noticed a second late",
+  },
+  {
+    name: "the second fragment counts as received",
+    file: "core/stream/reassembly.js",
+    find: "partial.missing -= 1;",
+    replace: "partial.missing -= fragment.index === 0 && partial.missing > 1 ? 2 : 1;",
+    why: "a block is put together with a hole in it",
+  },
+  {
+    name: "numbers that are gone are asked for again",
+    file: "core/replica.js",
+    find: "peer.incoming.forget(frame.oldest);",
+    replace: "",
+    why: "a sender is asked again and again for what it said it does not have",
+  },
+  {
+    name: "gaps are never given up",
+    file: "core/stream/incoming-stream.js",
+    find: "if (tries === limits.nakTriesMax)",
+    replace: "if (false)",
+    why: "what a dead peer sent is waited for for ever",
+  },
+  {
+    name: "gaps are not bounded",
+    file: "core/stream/incoming-stream.js",
+    find: "if (this.#missing.size >= limits.gapAheadMax)",
+    replace: "if (false)",
+    why: "a node that was cut off for long remembers each number it missed",
+  },
+  {
+    name: "a record stays dirty after it was sent",
+    file: "core/stream/outgoing-stream.js",
+    find: "record.dirtySince = 0;",
+    replace: "",
+    why: "its next change is never sent",
+  },
+  {
+    name: "the ring forgets after eight datagrams",
+    file: "core/stream/repair-ring.js",
+    find: "this.#next - this.#oldest > limits.repairRingDatagramsMax ||",
+    replace: "this.#next - this.#oldest > 8 ||",
+    why: "repair fails in every burst, and reconciliation has to do its work",
+  },
+  {
+    name: "reassembly is not bounded",
+    file: "core/stream/reassembly.js",
+    find: "while (this.#bytes > limits.reassemblyBytesMax)",
+    replace: "while (false)",
+    why: "incomplete blocks fill the memory",
+  },
+];
+
+const clusterState: readonly PlantedBug[] = [
+  {
+    name: "a restart leaves the former start in the table",
+    file: "core/membership/peer-table.js",
+    find: "if (restarted !== undefined) {",
+    replace: "if (false) {",
+    why: "a node is counted, asked and waited for twice",
+  },
+  {
+    name: "silence has no consequence",
+    file: "core/membership/peer-table.js",
+    find: "else if (nowMs >= peer.lastHeardMs + limits.downAfterMs) {",
+    replace: "else if (false) {",
+    why: "a dead node counts as up, and is asked for what it has, for ever",
+  },
+  {
+    name: "only who has more records is asked",
+    file: "core/reconcile/anti-entropy.js",
+    find: 'peer.phase === "ready" &&',
+    replace: 'peer.phase === "ready" && peer.count > this.#store.recordCount &&',
+    why: "nodes with equally many records, but different ones, stay different",
+  },
+  {
+    name: "a transfer loses its last block",
+    file: "core/reconcile/outgoing-transfer.js",
+    find: `if (packer.count > 0)
+        yield framed(packer.take());`,
+    replace: "packer.take();",
+    why: "the receiver believes to have everything",
+  },
+  {
+    name: "a broken transfer counts as complete",
+    file: "core/reconcile/join.js",
+    find: "if (completed) {",
+    replace: "if (true) {",
+    why: "a node answers for sessions that it does not have",
+  },
+];
+
+export const plantedBugs: readonly PlantedBug[] = [
+  ...dataModel,
+  ...lifetimes,
+  ...stream,
+  ...clusterState,
+];

@@ -1,0 +1,291 @@
+import { Prng } from "../../src/base/prng.ts";
+import type { CoreEvent, Outbox } from "../../src/core/outbox.ts";
+import { Replica } from "../../src/core/replica.ts";
+import { type Frame, Tag } from "../../src/protocol/frames.ts";
+import { limits } from "../../src/protocol/limits.ts";
+import { stampTimeOf } from "../../src/session/stamp.ts";
+import { clusterIdentity, DatagramCodec } from "../../src/wire/datagram-codec.ts";
+import { deltaCodec } from "../../src/wire/delta-codec.ts";
+import { Inbox } from "./inbox.ts";
+import type { Issued } from "./issued.ts";
+import { isIntact, type Network, type Packet, packetOf } from "./network.ts";
+import type { SimulationOptions } from "./options.ts";
+import { StoreWatch } from "./store-watch.ts";
+import { StreamWatch } from "./stream-watch.ts";
+import type { Trace } from "./trace.ts";
+import { hold } from "./violation.ts";
+import { VirtualClock } from "./virtual-clock.ts";
+
+/** What a node needs of the world around it. */
+export interface World {
+  readonly nowMs: number;
+  readonly options: SimulationOptions;
+  readonly network: Network;
+  readonly issued: Issued;
+  readonly trace: Trace;
+  readonly boots: Prng;
+  at(atMs: number, run: () => void): void;
+  /** After each turn of a node: bounds are held at every step. */
+  afterTurn(node: SimNode): void;
+  onEvent(node: SimNode, event: CoreEvent): void;
+  onStart(node: SimNode): void;
+}
+
+/** One start of a node: what is lost with its memory. */
+export interface Life {
+  readonly boot: string;
+  readonly replica: Replica;
+  readonly codec: DatagramCodec;
+  readonly stores: StoreWatch | undefined;
+  readonly streams: StreamWatch | undefined;
+  readonly startedMs: number;
+}
+
+const roomy = { count: 1_000_000, bytes: 1 << 28, tombstones: 100_000 };
+const idleMsDefault = 1_800_000;
+export const tombstoneRetentionMs = 86_400_000;
+
+/** One host with its clock and its receive buffer; a replica runs on it, or does not. */
+export class SimNode implements Outbox {
+  readonly index: number;
+  readonly clock = new VirtualClock();
+  readonly inbox: Inbox;
+  readonly #world: World;
+  #life: Life | undefined;
+  #starts = 0;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+  bytesSent = 0;
+  /**
+   * Its clock ran ahead of what peers accept while it ran, so that it may have issued stamps that
+   * they refuse until time has caught up; or it was set back.
+   */
+  tainted = false;
+
+  constructor(world: World, index: number) {
+    this.#world = world;
+    this.index = index;
+    const { buffers, laggard } = world.options.node;
+    const slow = laggard === index;
+    this.inbox = new Inbox(world, (packets) => this.#turn(packets), {
+      capacity: buffers?.datagrams ?? (slow ? 256 : 4_096),
+      msPerDatagram: (buffers?.msPerDatagram ?? (slow ? 0.1 : 0)) * (slow ? 10 : 1),
+    });
+  }
+
+  get name(): string {
+    return `node-${this.index}`;
+  }
+
+  get ownPastIsAPeer(): boolean {
+    return !this.#world.options.features.includes("own-past");
+  }
+
+  get label(): string {
+    return `node ${this.index} (start ${this.#starts})`;
+  }
+
+  get running(): boolean {
+    return this.#life !== undefined;
+  }
+
+  get paused(): boolean {
+    return this.inbox.busyUntilMs > this.#world.nowMs && this.inbox.paused;
+  }
+
+  get life(): Life | undefined {
+    return this.#life;
+  }
+
+  get tiny(): boolean {
+    return this.#world.options.node.tiny?.node === this.index;
+  }
+
+  /** What its store may hold. */
+  get capacity(): { readonly count: number; readonly bytes: number; readonly tombstones: number } {
+    const { tiny } = this.#world.options.node;
+    if (tiny === null || !this.tiny) return roomy;
+    return { count: tiny.count, bytes: tiny.bytes, tombstones: tiny.count };
+  }
+
+  get foreign(): boolean {
+    return this.#world.options.node.foreign === this.index;
+  }
+
+  get clockWasWrong(): boolean {
+    return this.tainted && !this.#world.options.features.includes("clock-recovery");
+  }
+
+  /** Whether all demands are made on it. */
+  get correct(): boolean {
+    return !this.tiny && !this.foreign && !this.clockWasWrong;
+  }
+
+  start(): void {
+    const { nowMs, issued, options, trace } = this.#world;
+    this.#starts += 1;
+    const boot = this.#bootId();
+    const identity = clusterIdentity(this.foreign ? "another" : "simulated");
+    const replica = new Replica(
+      {
+        boot,
+        name: this.name,
+        hashKey: identity.hashKey,
+        bytesMax: this.capacity.bytes,
+        countMax: this.capacity.count,
+        tombstonesMax: this.capacity.tombstones,
+        tombstoneRetentionMs,
+        idleMsDefault,
+        absoluteMsDefault: 0,
+      },
+      deltaCodec,
+      this,
+      new Prng(this.#world.boots.uint32()),
+    );
+    const watched = options.profile !== "unsealed";
+    const { label, tiny: mayEvict } = this;
+    const clockWasWrong = () => this.clockWasWrong;
+    const watch = { label, tombstoneRetentionMs, mayEvict, clockWasWrong };
+    this.#life = {
+      boot,
+      replica,
+      codec: new DatagramCodec(boot, identity),
+      stores: watched ? new StoreWatch(replica.store, issued, watch) : undefined,
+      streams: watched ? new StreamWatch(label) : undefined,
+      startedMs: nowMs,
+    };
+    this.tainted = this.clock.aheadMs(nowMs) > limits.clockDriftMsMax;
+    trace.note(nowMs, "start", this.index, boot);
+    this.#world.onStart(this);
+    replica.start(this.clock.at(nowMs));
+    this.wake();
+  }
+
+  /** Like SIGKILL: nothing is said to anybody, and nothing in memory survives. */
+  crash(): void {
+    this.#world.trace.note(this.#world.nowMs, "crash", this.index, 0);
+    this.#stop();
+  }
+
+  leave(): void {
+    const { nowMs, trace } = this.#world;
+    trace.note(nowMs, "leave", this.index, 0);
+    this.#life?.replica.leave(this.clock.at(nowMs));
+    this.#stop();
+  }
+
+  #stop(): void {
+    this.#life = undefined;
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    this.inbox.clear();
+  }
+
+  setClock(change: (clock: VirtualClock) => void): void {
+    const { nowMs, trace } = this.#world;
+    const beforeMs = this.clock.aheadMs(nowMs);
+    change(this.clock);
+    const aheadMs = this.clock.aheadMs(nowMs);
+    trace.note(nowMs, "clock", this.index, Math.round(aheadMs * 1_000));
+    const back = aheadMs < beforeMs - limits.clockDriftMsMax;
+    if (back || aheadMs > limits.clockDriftMsMax) this.tainted = true;
+  }
+
+  /** The driver's end of turn: to be called after commands, and by the timer. */
+  wake(): void {
+    const life = this.#life;
+    if (life === undefined) return;
+    const { nowMs } = this.#world;
+    life.replica.tick(this.clock.at(nowMs));
+    this.#world.afterTurn(this);
+    this.#arm(life);
+  }
+
+  multicast(frames: readonly Frame[]): void {
+    const packet = this.#pack(frames);
+    this.#world.network.multicast(packet);
+  }
+
+  unicast(address: string, frames: readonly Frame[]): void {
+    this.#world.network.unicast(Number(address.slice("node:".length)), this.#pack(frames));
+  }
+
+  /** No client of the simulation asks while a node joins. */
+  fetched(): void {}
+
+  notify(event: CoreEvent): void {
+    this.#world.trace.note(this.#world.nowMs, event.event, this.index, 0);
+    this.#world.onEvent(this, event);
+  }
+
+  #arm(life: Life): void {
+    const { nowMs } = this.#world;
+    const dueMs = Math.max(life.replica.deadline(), nowMs);
+    if (dueMs >= this.#timerAtMs || dueMs === Number.POSITIVE_INFINITY) return;
+    this.#timerAtMs = dueMs;
+    this.#world.at(dueMs, () => this.#onTimer(life, dueMs));
+  }
+
+  #onTimer(life: Life, dueMs: number): void {
+    if (this.#life !== life || this.#timerAtMs !== dueMs) return;
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    const { busyUntilMs } = this.inbox;
+    if (busyUntilMs <= this.#world.nowMs) {
+      this.wake();
+      return;
+    }
+    // A stopped or busy process sees its timers when it runs again.
+    this.#timerAtMs = busyUntilMs;
+    this.#world.at(busyUntilMs, () => this.#onTimer(life, busyUntilMs));
+  }
+
+  /** Datagrams of one turn of the event loop, then one tick. */
+  #turn(packets: readonly Packet[]): void {
+    if (this.#life === undefined) return;
+    for (const packet of packets) this.#receive(this.#life, packet);
+    this.wake();
+  }
+
+  #receive(life: Life, packet: Packet): void {
+    const { nowMs, options, trace } = this.#world;
+    if (options.network.corrupt > 0 && !isIntact(packet) && options.profile !== "unsealed") return;
+    trace.note(nowMs, "receive", this.index, packet.checksum);
+    // A buffer of its own, made worthless afterwards: whoever keeps a view into it shows.
+    const bytes = Buffer.from(packet.bytes);
+    if (life.codec.isOwn(bytes)) return;
+    const opened = life.codec.decode(bytes);
+    if (!opened.ok) return;
+    const { datagram } = opened;
+    if (life.replica.peers.get(datagram.boot) === undefined) life.streams?.forget(datagram.boot);
+    life.streams?.received(datagram.boot, datagram.frames);
+    life.replica.receive(datagram, `node:${packet.from}`, this.clock.at(nowMs));
+    bytes.fill(0xee);
+  }
+
+  #pack(frames: readonly Frame[]): Packet {
+    const life = this.#life;
+    if (life === undefined) throw new Error("a node that does not run sends nothing");
+    const { nowMs, trace } = this.#world;
+    const { wallMs } = this.clock.at(nowMs);
+    const clock = Math.max(life.replica.clockTime, stampTimeOf(wallMs));
+    const bytes = life.codec.encode(frames, clock);
+    hold(
+      bytes.length + limits.sealBytes <= limits.datagramBytesMax,
+      "datagrams-keep-their-size",
+      () => `${this.label} sends ${bytes.length} octets`,
+    );
+    life.streams?.sent(frames, nowMs);
+    this.bytesSent += bytes.length;
+    const numbered = frames.some(({ tag }) => tag === Tag.delta || tag === Tag.fragment);
+    const packet = packetOf(this.index, bytes, numbered);
+    trace.note(nowMs, "send", this.index, packet.checksum);
+    return packet;
+  }
+
+  /** Start time, then chance; the last octets also tell the node, so that tags never collide. */
+  #bootId(): string {
+    const { wallMs } = this.clock.at(this.#world.nowMs);
+    const time = Math.floor(wallMs).toString(16).padStart(12, "0");
+    const chance = this.#world.boots.uint32().toString(16).padStart(8, "0");
+    const own = (this.index * 256 + this.#starts * 2).toString(16).padStart(4, "0");
+    return time + chance.slice(4) + chance.slice(0, 4) + own;
+  }
+}

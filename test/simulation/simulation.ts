@@ -1,0 +1,182 @@
+import type { Prng } from "../../src/base/prng.ts";
+import type { CoreEvent } from "../../src/core/outbox.ts";
+import { EventQueue } from "../support/event-queue.ts";
+import { checkBounds, checkClock, checkNames } from "./bounds.ts";
+import { between, prngFor } from "./chance.ts";
+import { Faults } from "./faults.ts";
+import { Issued } from "./issued.ts";
+import { JoinWatch } from "./join-watch.ts";
+import type { ModelSession } from "./model.ts";
+import { Network, type Packet } from "./network.ts";
+import type { SimulationOptions } from "./options.ts";
+import { SimNode, tombstoneRetentionMs, type World } from "./sim-node.ts";
+import { useLimits } from "./small-limits.ts";
+import type { StreamWatch } from "./stream-watch.ts";
+import type { Trace } from "./trace.ts";
+import {
+  checkContents,
+  checkIdleTraffic,
+  checkMembership,
+  checkRepairTraffic,
+  checkRest,
+  correctNodes,
+  hasConverged,
+  joinOfSurvivors,
+  whyNotConverged,
+} from "./verdict.ts";
+import { Violation } from "./violation.ts";
+import { Workload } from "./workload.ts";
+import { WriteLedger } from "./write-ledger.ts";
+
+const convergeMsMax = 60_000;
+/** Repair and the ladder of heartbeats end well within this. */
+const settleMs = 5_000;
+const idleMs = 8_000;
+/** Events of one instant: more of them means that somebody asks for ticks without end. */
+const eventsPerInstantMax = 50_000;
+const eventsMax = 30_000_000;
+
+export interface Statistics {
+  events: number;
+  convergedMs: number;
+  operations: number;
+  writes: number;
+}
+
+/** One cluster through chaos to rest. Throws a `Violation` when a demand does not hold. */
+export class Simulation implements World {
+  readonly options: SimulationOptions;
+  readonly trace: Trace;
+  readonly network: Network;
+  readonly issued = new Issued();
+  readonly nodes: SimNode[] = [];
+  readonly ledger: WriteLedger;
+  readonly boots: Prng;
+  readonly statistics: Statistics = { events: 0, convergedMs: 0, operations: 0, writes: 0 };
+  readonly #queue = new EventQueue();
+  readonly #faults: Faults;
+  readonly #joins: JoinWatch;
+  readonly #streams = new Set<StreamWatch>();
+  nowMs = 1;
+
+  constructor(options: SimulationOptions, trace: Trace) {
+    useLimits(options.limits);
+    this.options = options;
+    this.trace = trace;
+    this.boots = prngFor(options.seed, "boots");
+    const prng = prngFor(options.seed, "network");
+    this.network = new Network(this, options.network, prng, trace);
+    for (let index = 0; index < options.nodes; index++) this.nodes.push(new SimNode(this, index));
+    this.#faults = new Faults(this);
+    this.#joins = new JoinWatch(this);
+    this.ledger = new WriteLedger(this);
+  }
+
+  get nodeCount(): number {
+    return this.nodes.length;
+  }
+
+  run(): void {
+    const { options } = this;
+    const prng = prngFor(options.seed, "starts");
+    this.#faults.start();
+    for (const node of this.nodes) {
+      const atMs = this.nowMs + between(prng, 0, options.node.startSpreadMs);
+      this.at(atMs, () => {
+        if (!node.running) node.start();
+      });
+    }
+    // A gentle run is about repair, so all are ready before the first write.
+    const startMs = options.profile === "gentle" ? 2_000 : this.nowMs;
+    const workload = new Workload(this, startMs, startMs + options.chaosMs);
+    this.#advance(startMs + options.chaosMs);
+    this.statistics.operations = workload.operations;
+    this.statistics.writes = this.ledger.writes;
+    this.#faults.heal();
+    this.trace.note(this.nowMs, "healed", -1, 0);
+    if (options.profile === "unsealed") this.#advance(this.nowMs + settleMs);
+    else this.#demandConvergence(joinOfSurvivors(this.nodes));
+  }
+
+  at(atMs: number, run: () => void): void {
+    this.#queue.push(Math.max(atMs, this.nowMs), run);
+  }
+
+  arrive(to: number, packet: Packet): void {
+    const node = this.nodes[to];
+    if (node?.running) node.inbox.arrive(packet);
+  }
+
+  afterTurn(node: SimNode): void {
+    checkBounds(node);
+    checkClock(node, node.clock.at(this.nowMs).wallMs);
+    // Foreign octets can put any name into the table.
+    if (this.options.profile !== "unsealed") checkNames(node);
+    const { life } = node;
+    if (life?.streams !== undefined) this.#streams.add(life.streams);
+  }
+
+  onEvent(node: SimNode, event: CoreEvent): void {
+    this.#joins.onEvent(node, event);
+  }
+
+  onStart(node: SimNode): void {
+    this.#joins.onStart(node);
+  }
+
+  #demandConvergence(expected: ReadonlyMap<string, ModelSession>): void {
+    const healedMs = this.nowMs;
+    this.#demandEqual(healedMs + convergeMsMax);
+    this.statistics.convergedMs = this.nowMs - healedMs;
+    this.#advance(Math.max(this.nowMs, healedMs + settleMs / 2) + settleMs);
+    const before = new Map(
+      correctNodes(this.nodes).map((node) => {
+        const { rounds } = node.life.replica.counters.reconcile;
+        return [node, { bytes: node.bytesSent, rounds }];
+      }),
+    );
+    this.#advance(this.nowMs + idleMs);
+    // Clocks may differ, so one node may have forgotten a session that another will in a moment.
+    this.#demandEqual(this.nowMs + settleMs);
+    checkContents(this, expected, tombstoneRetentionMs);
+    checkMembership(this);
+    checkRest(this);
+    this.ledger.checkDelays();
+    if (this.#restExpected) checkIdleTraffic(this, before, idleMs);
+    checkRepairTraffic(this.network, [...this.#streams]);
+  }
+
+  /** Whether no node is left that others cannot agree with. */
+  get #restExpected(): boolean {
+    const { features } = this.options;
+    if (features.includes("deaf-for-good")) return false;
+    return this.nodes.every((node) => {
+      if (!node.running || node.foreign) return true;
+      return node.correct || (node.tiny && features.includes("eviction-quiescence"));
+    });
+  }
+
+  #demandEqual(untilMs: number): void {
+    while (!hasConverged(this.nodes)) {
+      if (this.nowMs >= untilMs) {
+        throw new Violation("converges", whyNotConverged(this.nodes), "liveness");
+      }
+      this.#advance(this.nowMs + 100);
+    }
+  }
+
+  #advance(untilMs: number): void {
+    let instant = 0;
+    while (this.#queue.nextAtMs <= untilMs) {
+      const atMs = this.#queue.nextAtMs;
+      instant = atMs === this.nowMs ? instant + 1 : 0;
+      this.statistics.events += 1;
+      if (instant > eventsPerInstantMax || this.statistics.events > eventsMax) {
+        throw new Violation("time-goes-on", `at ${this.nowMs} ms`, "liveness");
+      }
+      this.nowMs = atMs;
+      this.#queue.pop()?.();
+    }
+    this.nowMs = untilMs;
+  }
+}

@@ -1,0 +1,225 @@
+import type { SessionView } from "../../src/core/commands.ts";
+import type { Store } from "../../src/core/store/store.ts";
+import type { StoredRecord } from "../../src/core/store/stored-record.ts";
+import type { SessionDelta } from "../../src/session/record.ts";
+import type { Issued } from "./issued.ts";
+import { cellsOf, expiryKey, grantedMs, isOver, ModelSession } from "./model.ts";
+import { hold } from "./violation.ts";
+
+interface Shadow {
+  readonly model: ModelSession;
+  readonly record: StoredRecord;
+  /** A client of this node used the session since its replicated deadline came from elsewhere. */
+  usedHere: boolean;
+  /** Wall time when it last changed: a late change may set an end that is over already. */
+  readonly changedMs: number;
+}
+
+export interface WatchOptions {
+  readonly label: string;
+  readonly tombstoneRetentionMs: number;
+  /** The node is too small for the workload: it may lose records, nobody else may. */
+  readonly mayEvict: boolean;
+  /** The node's clock was set back: what it schedules meanwhile comes up late or early. */
+  clockWasWrong(): boolean;
+}
+
+/**
+ * Stands at the door of one node's store: keeps the join of all that was let in, by the model's own
+ * rules, and demands after every step that the store holds exactly that, forgets nothing early and
+ * keeps nothing late.
+ */
+export class StoreWatch {
+  readonly #store: Store;
+  readonly #issued: Issued;
+  readonly #options: WatchOptions;
+  readonly #shadows = new Map<string, Shadow>();
+  /** The session that a client is just writing to. */
+  #writing: string | undefined;
+  #written: SessionDelta | undefined;
+
+  constructor(store: Store, issued: Issued, options: WatchOptions) {
+    this.#store = store;
+    this.#issued = issued;
+    this.#options = options;
+    const apply = store.apply.bind(store);
+    store.apply = (delta, wallMs) => this.#onApply(apply, delta, wallMs);
+    const sweep = store.sweep.bind(store);
+    store.sweep = (wallMs) => {
+      sweep(wallMs);
+      this.#afterSweep(wallMs);
+    };
+  }
+
+  /** Runs a client's command on a session; what it wrote, if anything, is returned too. */
+  writing<T>(id: string, command: () => T): { outcome: T; delta: SessionDelta | undefined } {
+    this.#writing = id;
+    this.#written = undefined;
+    const outcome = command();
+    this.#writing = undefined;
+    return { outcome, delta: this.#written };
+  }
+
+  /** A client used the session; whether that was replicated is up to the node. */
+  used(id: string): void {
+    const shadow = this.#shadows.get(id);
+    if (shadow !== undefined) shadow.usedHere = true;
+  }
+
+  /** What this node knows of a session now; undefined: nothing. */
+  known(id: string): ModelSession | undefined {
+    const shadow = this.#shadows.get(id);
+    return shadow === undefined || shadow.record.place === "none" ? undefined : shadow.model;
+  }
+
+  *all(): Generator<readonly [string, ModelSession]> {
+    for (const [id, { model, record }] of this.#shadows) {
+      if (record.place !== "none") yield [id, model];
+    }
+  }
+
+  /** What a client was shown, against what it had to be shown. */
+  checkView(id: string, view: SessionView | undefined, wallMs: number): void {
+    const { label } = this.#options;
+    const model = this.known(id);
+    if (view === undefined) {
+      const fact = () => `${label} hides ${id} too early`;
+      hold(wallMs >= this.#certainUntilMs(id), "visible-until-its-end", fact);
+      return;
+    }
+    const name = () => `${label} shows ${id}`;
+    hold(model?.alive === true, "visible-only-alive", name);
+    if (model === undefined) return;
+    const endMs = model.forgetAtMs(this.#options.tombstoneRetentionMs);
+    hold(wallMs < endMs, "hidden-after-its-end", name);
+    const shown = view.attributes
+      .flatMap(({ name, value }) => (value === undefined ? [] : [[name, value] as const]))
+      .sort(([left], [right]) => (left < right ? -1 : 1));
+    hold(sameLists(shown, model.shown), "shown-as-written", name);
+  }
+
+  /** Whether a client of this node may, and whether it must, find the session. */
+  visibility(id: string, wallMs: number): { readonly may: boolean; readonly must: boolean } {
+    const model = this.known(id);
+    if (model === undefined || !model.alive) return { may: false, must: false };
+    const endMs = model.forgetAtMs(this.#options.tombstoneRetentionMs);
+    return { may: wallMs < endMs, must: wallMs < this.#certainUntilMs(id) };
+  }
+
+  /** The store's records, as far as their sessions are known here. */
+  records(): StoredRecord[] {
+    const leaves = new Set([...this.all()].map(([id]) => this.#store.leafOf(id)));
+    return [...leaves].flatMap((leaf) => [...this.#store.recordsOfLeaf(leaf)]);
+  }
+
+  /** Each record of the store is known here, and the other way round. */
+  checkAll(): void {
+    let count = 0;
+    for (const record of this.records()) {
+      count += 1;
+      const difference = this.known(record.id)?.difference(record);
+      hold(difference === undefined, "store-is-the-join", () => `${record.id}: ${difference}`);
+    }
+    const known = [...this.all()].length;
+    const fact = () => `${this.#options.label} holds ${count} records instead of ${known}`;
+    hold(count === known && count === this.#store.recordCount, "store-is-the-join", fact);
+  }
+
+  #certainUntilMs(id: string): number {
+    const model = this.known(id);
+    if (model === undefined || !model.alive || this.#options.clockWasWrong()) return 0;
+    const { idleMs, deadlineMs } = model.idle;
+    // A node whose own clients use the session goes by their uses.
+    const granted = this.#shadows.get(id)?.usedHere ? 0 : grantedMs(idleMs);
+    const idleEndMs = deadlineMs === 0 ? Infinity : deadlineMs + granted;
+    const { absoluteDeadlineMs } = model;
+    return Math.min(idleEndMs, absoluteDeadlineMs === 0 ? Infinity : absoluteDeadlineMs);
+  }
+
+  #onApply(apply: Store["apply"], delta: SessionDelta, wallMs: number): ReturnType<Store["apply"]> {
+    const { id } = delta;
+    const { label } = this.#options;
+    const cells = cellsOf(delta);
+    const own = this.#noteWriter(delta, cells);
+    const held = this.#held(id);
+    const model = held?.model ?? new ModelSession();
+    const expiry = model.cells.get(expiryKey);
+    const changed = model.joinCells(cells);
+    const over = isOver(model.forgetAtMs(this.#options.tombstoneRetentionMs), wallMs);
+    const applied = apply(delta, wallMs);
+    const name = () => `${label} with ${id}`;
+    if (applied === undefined) {
+      // A node without room may also leave out what is older than what it had to drop.
+      const legal = over || !changed || this.#options.mayEvict;
+      hold(held === undefined && legal, "taken-in-unless-over", name);
+      return applied;
+    }
+    hold(held !== undefined || !over, "not-taken-in-when-over", name);
+    hold(applied.changed === changed, "changed-as-told", name);
+    const difference = model.difference(applied.record);
+    hold(difference === undefined, "store-is-the-join", () => `${name()}: ${difference}`);
+    if (own) {
+      const lost = cells.find(([key, cell]) => model.cells.get(key) !== cell);
+      hold(lost === undefined, "own-write-wins", () => `${name()}: ${lost?.[0]} was older`);
+    }
+    const moved = model.cells.get(expiryKey) !== expiry;
+    const usedHere = own || (!moved && held?.usedHere === true);
+    const changedMs = changed ? wallMs : (held?.changedMs ?? wallMs);
+    this.#shadows.set(id, { model, record: applied.record, usedHere, changedMs });
+    return applied;
+  }
+
+  /** Whether the delta is a client's write on this node. */
+  #noteWriter(delta: SessionDelta, cells: ReturnType<typeof cellsOf>): boolean {
+    if (this.#writing === undefined) {
+      this.#issued.check(delta.id, cells);
+      return false;
+    }
+    const { label } = this.#options;
+    hold(delta.id === this.#writing, "writes-what-was-asked", () => `${label} wrote ${delta.id}`);
+    this.#issued.add(delta.id, cells);
+    this.#written = delta;
+    return true;
+  }
+
+  #held(id: string): Shadow | undefined {
+    const shadow = this.#shadows.get(id);
+    if (shadow === undefined || shadow.record.place !== "none") return shadow;
+    const { label, mayEvict } = this.#options;
+    hold(mayEvict, "nothing-vanishes", () => `${label} lost ${id} outside of a sweep`);
+    this.#shadows.delete(id);
+    return undefined;
+  }
+
+  #afterSweep(wallMs: number): void {
+    const { label, mayEvict, tombstoneRetentionMs } = this.#options;
+    for (const [id, { model, record, changedMs }] of this.#shadows) {
+      const endMs = model.forgetAtMs(tombstoneRetentionMs);
+      if (record.place !== "none") {
+        const late = isOver(Math.max(endMs, changedMs), wallMs, 2);
+        hold(
+          !late || this.#options.clockWasWrong(),
+          "forgotten-at-its-end",
+          () => `${label} still keeps ${id}`,
+        );
+        continue;
+      }
+      const rule = model.dead ? "tombstone-kept" : "kept-until-its-end";
+      hold(mayEvict || isOver(endMs, wallMs), rule, () => `${label} forgot ${id} early`);
+      this.#shadows.delete(id);
+    }
+  }
+}
+
+function sameLists(
+  left: readonly (readonly [string, string])[],
+  right: readonly (readonly [string, string])[],
+): boolean {
+  return (
+    left.length === right.length &&
+    left.every(([name, value], index) => {
+      const other = right[index];
+      return other !== undefined && other[0] === name && other[1] === value;
+    })
+  );
+}

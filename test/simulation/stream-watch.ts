@@ -1,0 +1,107 @@
+import { type Frame, type SequenceRange, Tag } from "../../src/protocol/frames.ts";
+import { limits } from "../../src/protocol/limits.ts";
+import { hold } from "./violation.ts";
+
+/** What one start of a node knows of another's stream, as far as it went over the network. */
+interface Heard {
+  /** The first number heard of: what came before is never asked for. */
+  readonly first: number;
+  highest: number;
+  /** What was known to be missing below this is gone, as the sender said. */
+  oldest: number;
+  readonly asks: Map<number, number>;
+}
+
+interface Repairs {
+  atMs: number;
+  count: number;
+}
+
+function newlyHeard(sequence: number): Heard {
+  return { first: sequence, highest: sequence, oldest: 0, asks: new Map() };
+}
+
+/** Repairs of one number within the linger: one for the first who asks, one for all others. */
+const repairsPerLingerMax = 2;
+
+/**
+ * Listens to what one start of a node sends and receives, and holds its stream against the rules of
+ * repair: no history, bounded asks, none for what is gone, no storm of repeats.
+ */
+export class StreamWatch {
+  readonly #label: string;
+  readonly #heard = new Map<string, Heard>();
+  readonly #repairs = new Map<number, Repairs>();
+  #sent = 0;
+  repairs = 0;
+  asked = 0;
+
+  constructor(label: string) {
+    this.#label = label;
+  }
+
+  /** The node dropped what it knew of a peer, and starts anew if it hears of it again. */
+  forget(boot: string): void {
+    this.#heard.delete(boot);
+  }
+
+  received(boot: string, frames: readonly Frame[]): void {
+    for (const frame of frames) {
+      if (frame.tag === Tag.delta || frame.tag === Tag.fragment || frame.tag === Tag.heartbeat) {
+        const { sequence } = frame;
+        const known = this.#heard.get(boot);
+        if (known !== undefined) known.highest = Math.max(known.highest, sequence);
+        else this.#heard.set(boot, newlyHeard(sequence));
+      } else if (frame.tag === Tag.nakMiss) {
+        const known = this.#heard.get(boot);
+        if (known === undefined) continue;
+        known.oldest = Math.max(known.oldest, Math.min(frame.oldest, known.highest + 1));
+      }
+    }
+  }
+
+  sent(frames: readonly Frame[], nowMs: number): void {
+    for (const frame of frames) {
+      if (frame.tag === Tag.delta || frame.tag === Tag.fragment) {
+        this.#onNumbered(frame.sequence, nowMs);
+      } else if (frame.tag === Tag.heartbeat) {
+        const fact = () => `${this.#label} says ${frame.sequence} after sending ${this.#sent}`;
+        hold(frame.sequence === this.#sent, "heartbeat-tells-the-last-number", fact);
+      } else if (frame.tag === Tag.nak) {
+        for (const range of frame.ranges) this.#onAsk(frame.boot, range);
+      }
+    }
+  }
+
+  #onNumbered(sequence: number, nowMs: number): void {
+    if (sequence > this.#sent) {
+      const fact = () => `${this.#label} sends ${sequence} after ${this.#sent}`;
+      hold(sequence === this.#sent + 1, "numbers-are-consecutive", fact);
+      this.#sent = sequence;
+      return;
+    }
+    this.repairs += 1;
+    const repairs = this.#repairs.get(sequence);
+    if (repairs === undefined || nowMs - repairs.atMs >= limits.repairLingerMs) {
+      this.#repairs.set(sequence, { atMs: nowMs, count: 1 });
+      return;
+    }
+    repairs.count += 1;
+    const fact = () => `${this.#label} repeats ${sequence} ${repairs.count} times at once`;
+    hold(repairs.count <= repairsPerLingerMax, "repairs-linger", fact);
+  }
+
+  #onAsk(boot: string, range: SequenceRange): void {
+    const heard = this.#heard.get(boot);
+    for (let sequence = range.first; sequence < range.first + range.count; sequence++) {
+      this.asked += 1;
+      const ask = () => `${this.#label} asks ${boot} for ${sequence}`;
+      hold(heard !== undefined && sequence > heard.first, "no-ask-for-history", ask);
+      if (heard === undefined) continue;
+      hold(sequence >= heard.oldest, "no-ask-for-what-is-gone", ask);
+      const times = (heard.asks.get(sequence) ?? 0) + 1;
+      heard.asks.set(sequence, times);
+      hold(times <= limits.nakTriesMax, "asks-are-bounded", () => `${ask()} ${times} times`);
+    }
+  }
+}

@@ -1,0 +1,168 @@
+import { fingerprintOf, hashId, xorInto } from "../../src/session/fingerprint.ts";
+import { clusterIdentity } from "../../src/wire/datagram-codec.ts";
+import type { Issued } from "./issued.ts";
+import { isOver, ModelSession } from "./model.ts";
+import type { Network } from "./network.ts";
+import type { SimulationOptions } from "./options.ts";
+import type { Life, SimNode } from "./sim-node.ts";
+import type { StreamWatch } from "./stream-watch.ts";
+import { hold, Violation } from "./violation.ts";
+
+/** What is demanded of a cluster in which nothing goes wrong any more. */
+export interface Demands {
+  readonly options: SimulationOptions;
+  readonly nodes: readonly SimNode[];
+  readonly nowMs: number;
+  readonly issued: Issued;
+}
+
+/** Octets a second that an idle node may send; see the figures of the product. */
+export const idleBytesPerSecondMax = 300;
+
+/** Each number that was lost or late is asked for this often, and each ask may be answered. */
+const repairsPerLossMax = 7;
+const repairsFree = 100;
+
+export function correctNodes(nodes: readonly SimNode[]): (SimNode & { readonly life: Life })[] {
+  return nodes.filter(
+    (node): node is SimNode & { readonly life: Life } => node.life !== undefined && node.correct,
+  );
+}
+
+export function hasConverged(nodes: readonly SimNode[]): boolean {
+  let first: { high: number; low: number } | undefined;
+  for (const { life } of correctNodes(nodes)) {
+    if (life.replica.phase !== "ready") return false;
+    const { root } = life.replica.store.trie;
+    first ??= root;
+    if (root.high !== first.high || root.low !== first.low) return false;
+  }
+  return true;
+}
+
+export function whyNotConverged(nodes: readonly SimNode[]): string {
+  return correctNodes(nodes)
+    .map(({ index, life }) => {
+      const { high } = life.replica.store.trie.root;
+      const root = (high >>> 0).toString(16);
+      return `node ${index} ${life.replica.phase} ${root} (${life.replica.store.recordCount})`;
+    })
+    .join(", ");
+}
+
+/** The join of all that correct nodes hold: none of it may be lost from now on. */
+export function joinOfSurvivors(nodes: readonly SimNode[]): Map<string, ModelSession> {
+  const join = new Map<string, ModelSession>();
+  for (const { life } of correctNodes(nodes)) {
+    for (const [id, model] of life.stores?.all() ?? []) {
+      const held = join.get(id) ?? new ModelSession();
+      held.joinCells(model.cells);
+      join.set(id, held);
+    }
+  }
+  return join;
+}
+
+/** Every correct node holds the same, and at least what survivors held when all was healed. */
+export function checkContents(
+  demands: Demands,
+  expected: ReadonlyMap<string, ModelSession>,
+  retentionMs: number,
+): void {
+  const nodes = correctNodes(demands.nodes);
+  for (const node of nodes) {
+    node.life.stores?.checkAll();
+    checkDigest(node);
+    for (const [id, model] of expected) {
+      const { wallMs } = node.clock.at(demands.nowMs);
+      const known = node.life.stores?.known(id);
+      const late = known !== undefined && isOver(known.forgetAtMs(retentionMs), wallMs, 2);
+      hold(!late, "forgotten-at-its-end", () => `${node.label} keeps ${id}`);
+      // Ended, maybe by a write that its node has forgotten with the session, or nearly ended.
+      const whole = demands.issued.joinedWith(id, model);
+      if ([model, whole].some((state) => isOver(state.forgetAtMs(retentionMs), wallMs, -2))) {
+        continue;
+      }
+      const missing = known === undefined ? "all" : model.missingFrom(known);
+      const fact = () => `${node.label} lacks ${missing} of ${id}`;
+      hold(missing === undefined, "nothing-accepted-is-lost", fact);
+    }
+  }
+  const [first, ...others] = nodes;
+  for (const other of others) if (first !== undefined) checkSame(first, other);
+}
+
+type Running = SimNode & { readonly life: Life };
+
+function checkSame(first: Running, other: Running): void {
+  const left = new Map(first.life.stores?.all() ?? []);
+  const right = new Map(other.life.stores?.all() ?? []);
+  for (const id of new Set([...left.keys(), ...right.keys()])) {
+    const one = left.get(id);
+    const two = right.get(id);
+    const why = one && two ? (one.missingFrom(two) ?? two.missingFrom(one)) : "all";
+    const fact = () => `${first.label} and ${other.label} differ in ${why} of ${id}`;
+    hold(why === undefined, "equal-digests-equal-contents", fact);
+  }
+}
+
+/** The digest, from scratch. */
+function checkDigest({ label, life }: Running): void {
+  const { hashKey } = clusterIdentity("simulated");
+  const sum = { high: 0, low: 0 };
+  for (const record of life.stores?.records() ?? []) {
+    xorInto(sum, fingerprintOf(record, hashId(hashKey, record.id)));
+  }
+  const { root } = life.replica.store.trie;
+  const equal = sum.high === root.high && sum.low === root.low;
+  hold(equal, "digest-is-the-sum", () => `${label} tells another digest than it holds`);
+}
+
+/** Everybody sees everybody who is there, and nobody who is not. */
+export function checkMembership(demands: Demands): void {
+  const visible = demands.nodes.filter((node) => node.running && !node.foreign);
+  for (const node of correctNodes(demands.nodes)) {
+    const expected = visible
+      .filter((other) => other !== node)
+      .map(({ life }) => life?.boot)
+      .sort();
+    const seen = [...node.life.replica.peers.all()]
+      .filter(({ state }) => state === "up")
+      .map(({ boot }) => boot)
+      .sort();
+    const fact = () => `${node.label} sees ${seen.join()} instead of ${expected.join()}`;
+    hold(seen.join() === expected.join(), "members-are-known", fact);
+  }
+}
+
+/** Nothing waits for what will not come. */
+export function checkRest(demands: Demands): void {
+  for (const { label, life } of correctNodes(demands.nodes)) {
+    const { missingSequences = 0, reassemblyBytes = 0 } = life.replica.buffers;
+    const fact = () => `${label} waits for ${missingSequences} numbers, ${reassemblyBytes} octets`;
+    hold(missingSequences === 0 && reassemblyBytes === 0, "gaps-are-closed", fact);
+  }
+}
+
+export function checkIdleTraffic(
+  demands: Demands,
+  before: ReadonlyMap<SimNode, { readonly bytes: number; readonly rounds: number }>,
+  forMs: number,
+): void {
+  for (const node of correctNodes(demands.nodes)) {
+    const then = before.get(node);
+    if (then === undefined) continue;
+    const bytes = ((node.bytesSent - then.bytes) * 1_000) / forMs;
+    const fact = () => `${node.label} sends ${Math.round(bytes)} octets a second`;
+    hold(bytes <= idleBytesPerSecondMax, "idle-is-quiet", fact);
+    const rounds = node.life.replica.counters.reconcile.rounds - then.rounds;
+    hold(rounds === 0, "idle-is-quiet", () => `${node.label} began ${rounds} rounds`);
+  }
+}
+
+export function checkRepairTraffic(network: Network, streams: readonly StreamWatch[]): void {
+  const repairs = streams.reduce((sum, stream) => sum + stream.repairs, 0);
+  const missed = network.lostNumbered + network.lateNumbered;
+  if (repairs <= repairsPerLossMax * missed + repairsFree) return;
+  throw new Violation("repair-follows-loss", `${repairs} repairs for ${missed} lost or late`);
+}

@@ -1,0 +1,120 @@
+import type { SessionDelta } from "../../src/session/record.ts";
+import { type Cell, cellsOf, expiryKey, type ModelSession } from "./model.ts";
+import type { SimulationOptions } from "./options.ts";
+import type { SimNode } from "./sim-node.ts";
+import { hold, Violation } from "./violation.ts";
+
+export interface LedgerShell {
+  readonly nowMs: number;
+  readonly options: SimulationOptions;
+  readonly nodes: readonly SimNode[];
+  at(atMs: number, run: () => void): void;
+}
+
+/**
+ * Repair has seven tries in 1.2 s, and a lost last datagram shows after 20 to 640 ms;
+ * reconciliation does not begin before 1.5 s. What arrives later was left to it.
+ */
+const repairedWithinMs = 1_400;
+/** Nearly always the first or second ask is answered, and a tail is noticed at once. */
+const soonMs = 400;
+const notSoonShareMax = 0.005;
+const notSoonFree = 2;
+
+interface Use {
+  readonly expiry: Cell;
+  untilMs: number;
+}
+
+/** What clients did, seen from above all nodes: which promises follow from it, and by when. */
+export class WriteLedger {
+  readonly #shell: LedgerShell;
+  readonly #uses = new Map<string, Use>();
+  writes = 0;
+  #deliveries = 0;
+  #notSoon = 0;
+
+  constructor(shell: LedgerShell) {
+    this.#shell = shell;
+  }
+
+  note(node: SimNode, id: string, delta: SessionDelta | undefined, applied: boolean): void {
+    const model = node.life?.stores?.known(id);
+    if (applied && model !== undefined && node.correct) this.#noteUse(node, id, model);
+    if (delta === undefined) return;
+    this.writes += 1;
+    if (this.#shell.options.profile === "gentle") this.#demandDelivery(node, id, delta);
+  }
+
+  /**
+   * A session that a client used lives on for its idle time, wherever the next request goes: a use
+   * that is not replicated is one that all peers grant anyway.
+   */
+  checkHidden(node: SimNode, id: string, wallMs: number): void {
+    if (!this.#shell.options.features.includes("uses-elsewhere")) return;
+    const model = node.life?.stores?.known(id);
+    const use = this.#uses.get(id);
+    if (model === undefined || use === undefined || !model.alive || !node.correct) return;
+    const expiry = model.cells.get(expiryKey);
+    if (expiry?.time !== use.expiry.time || expiry.tag !== use.expiry.tag) return;
+    const { absoluteDeadlineMs } = model;
+    if (absoluteDeadlineMs > 0 && wallMs >= absoluteDeadlineMs) return;
+    const { offsetMs, driftPpm, skew, step } = this.#shell.options.clocks;
+    const slackMs = 2 * offsetMs + driftPpm;
+    if (skew !== null || step !== null) return;
+    const fact = () => `${node.label} hides ${id} ${use.untilMs - wallMs} ms early`;
+    hold(wallMs >= use.untilMs - slackMs, "uses-elsewhere-are-granted", fact);
+  }
+
+  #noteUse(node: SimNode, id: string, model: ModelSession): void {
+    const expiry = model.cells.get(expiryKey);
+    const { idleMs } = model.idle;
+    if (expiry === undefined || idleMs === 0) return;
+    const untilMs = Math.floor(node.clock.at(this.#shell.nowMs).wallMs) + idleMs;
+    const use = this.#uses.get(id);
+    if (use?.expiry.time === expiry.time && use.expiry.tag === expiry.tag) {
+      use.untilMs = Math.max(use.untilMs, untilMs);
+    } else {
+      this.#uses.set(id, { expiry, untilMs });
+    }
+  }
+
+  /** Loss alone must not keep a write from any node for longer than repair takes. */
+  #demandDelivery(writer: SimNode, id: string, delta: SessionDelta): void {
+    const cells = cellsOf(delta);
+    const { life } = writer;
+    const atMs = this.#shell.nowMs;
+    const receivers = this.#shell.nodes.filter(
+      (node) => node !== writer && node.life?.replica.phase === "ready",
+    );
+    const lacking = () =>
+      writer.life !== life
+        ? []
+        : receivers.filter((node) => {
+            const known = node.life?.stores?.known(id)?.clone();
+            return known === undefined || known.joinCells(cells);
+          });
+    this.#deliveries += receivers.length;
+    this.#shell.at(atMs + soonMs, () => {
+      this.#notSoon += lacking().length;
+    });
+    this.#shell.at(atMs + repairedWithinMs, () => {
+      const [node] = lacking();
+      if (node === undefined) return;
+      const detail = `${node.label} lacks a write to ${id} of ${writer.label} at ${atMs}`;
+      throw new Violation("repair-delivers-in-time", detail);
+    });
+  }
+
+  /** At the end of a run: what light loss cost in time. */
+  checkDelays(): void {
+    const most = notSoonFree + notSoonShareMax * this.#deliveries;
+    const fact = () => `${this.#notSoon} of ${this.#deliveries} deliveries took over ${soonMs} ms`;
+    hold(this.#notSoon <= most, "repair-is-quick", fact);
+    if (this.#shell.options.profile !== "gentle") return;
+    for (const { label, life } of this.#shell.nodes) {
+      const lost = life?.replica.counters.naks.sequencesLost ?? 0;
+      hold(lost === 0, "light-loss-is-repaired", () => `${label} gave up ${lost} numbers`);
+    }
+  }
+}
