@@ -4,9 +4,9 @@ import { stampWallMs } from "../../session/stamp.ts";
 
 /**
  * When a session ends. A touch is replicated only when it moves the deadline by more than a window,
- * so a peer's copy of the deadline may lag by that much and peers grant it: nobody is logged out
- * because the touches happened elsewhere. A node that touched the session itself knows better and
- * uses its exact deadline.
+ * so a peer's copy of the deadline may lag by that much and peers grant it. A node that touched the
+ * session itself uses its exact deadline; it does not see a later touch elsewhere that moved the
+ * deadline by less than the window, and may then end the session for its clients that much early.
  */
 export function touchWindowMs(idleMs: number): number {
   const window = Math.max(limits.touchWindowMsMin, idleMs / limits.touchWindowIdleDivisor);
