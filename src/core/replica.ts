@@ -1,19 +1,7 @@
-import { unreachable } from "../base/assert.ts";
 import type { Now } from "../base/now.ts";
 import type { Prng } from "../base/prng.ts";
 import type { DeltaCodec } from "../protocol/delta-codec.ts";
-import {
-  type BootId,
-  type Credit,
-  type Datagram,
-  type DeltaFrame,
-  type Found,
-  type Fragment,
-  type Frame,
-  type Heartbeat,
-  type Phase,
-  Tag,
-} from "../protocol/frames.ts";
+import { type BootId, type Datagram, type Heartbeat, type Phase, Tag } from "../protocol/frames.ts";
 import { limits } from "../protocol/limits.ts";
 import { HybridClock } from "../session/hybrid-clock.ts";
 import type {
@@ -25,6 +13,7 @@ import type {
   WriteOutcome,
 } from "./commands.ts";
 import { Counters } from "./counters.ts";
+import { Dispatch } from "./dispatch.ts";
 import { Intake } from "./intake.ts";
 import { Departure } from "./membership/departure.ts";
 import { HeartbeatSchedule } from "./membership/heartbeat-schedule.ts";
@@ -37,7 +26,6 @@ import { Fetcher } from "./reconcile/fetcher.ts";
 import { Join } from "./reconcile/join.ts";
 import { Puller } from "./reconcile/puller.ts";
 import { Sessions } from "./sessions.ts";
-import { leafLevel } from "./store/digest-trie.ts";
 import { Store, type StoreOptions } from "./store/store.ts";
 import { StoreAlarms } from "./store/store-alarms.ts";
 import { OutgoingStream } from "./stream/outgoing-stream.ts";
@@ -75,6 +63,7 @@ export class Replica {
   readonly #fetcher: Fetcher;
   readonly #departure = new Departure();
   readonly #alarms: StoreAlarms;
+  readonly #dispatch: Dispatch;
   #now: Now = { monotonicMs: 0, wallMs: 0 };
   #sweepDueMs = 0;
   #hasLeft = false;
@@ -116,6 +105,21 @@ export class Replica {
     this.#join = new Join(this.#puller, outbox);
     this.#fetcher = new Fetcher(this.store, prng, outbox, counters);
     this.#alarms = new StoreAlarms(outbox);
+    this.#dispatch = new Dispatch(
+      {
+        peers: this.peers,
+        outgoing: this.#outgoing,
+        intake: this.#intake,
+        donor: this.#donor,
+        puller: this.#puller,
+        antiEntropy: this.#antiEntropy,
+        join: this.#join,
+        fetcher: this.#fetcher,
+        heartbeat: () => this.#heartbeat(false),
+      },
+      outbox,
+      counters,
+    );
   }
 
   start(now: Now): void {
@@ -142,7 +146,7 @@ export class Replica {
     const peer = this.peers.hear(datagram.boot, source, now.monotonicMs);
     if (peer === undefined) return;
     this.#intake.noteClock(peer, datagram.clock, now);
-    for (const frame of datagram.frames) this.#onFrame(peer, frame);
+    for (const frame of datagram.frames) this.#dispatch.take(peer, frame, now);
   }
 
   get(id: string, now: Now): SessionView | undefined {
@@ -248,102 +252,6 @@ export class Replica {
       reassemblyBytes,
       outgoingTransfers: this.#donor.transferCount,
     };
-  }
-
-  #onFrame(peer: Peer, frame: Frame): void {
-    const { monotonicMs } = this.#now;
-    switch (frame.tag) {
-      case Tag.heartbeat:
-        this.#onHeartbeat(peer, frame);
-        return;
-      case Tag.leave:
-        this.peers.leave(peer);
-        return;
-      case Tag.ping:
-        this.#outbox.unicast(peer.address, [{ tag: Tag.ack, nonce: frame.nonce }]);
-        return;
-      case Tag.ack:
-        return;
-      case Tag.delta:
-      case Tag.fragment:
-        this.#onData(peer, frame);
-        return;
-      case Tag.nak:
-        this.#outgoing.repair(frame, peer.address, monotonicMs);
-        return;
-      case Tag.nakMiss:
-        this.counters.naks.missesReceived += 1;
-        peer.incoming.forget(frame.oldest);
-        return;
-      case Tag.digest:
-        if (this.#join.phase !== "ready") return;
-        this.#antiEntropy.onDigest(peer, frame, monotonicMs);
-        return;
-      case Tag.want:
-        this.#donor.onWant(peer, frame, monotonicMs);
-        return;
-      case Tag.offer:
-        if (this.#join.phase === "ready") this.#puller.pull(peer, frame.ranges, monotonicMs);
-        return;
-      case Tag.chunk:
-        this.#puller.onChunk(peer, frame, monotonicMs);
-        return;
-      case Tag.credit:
-        this.#onCredit(peer, frame);
-        return;
-      case Tag.fetch:
-        this.#donor.onFetch(peer, frame);
-        return;
-      case Tag.found:
-        this.#onFound(peer, frame);
-        return;
-      case Tag.absent:
-        this.#fetcher.onAbsent(peer, frame);
-        return;
-      default:
-        unreachable(frame);
-    }
-  }
-
-  #onHeartbeat(peer: Peer, heartbeat: Heartbeat): void {
-    this.counters.membership.heartbeatsReceived += 1;
-    const { monotonicMs } = this.#now;
-    if (!this.peers.introduce(peer, heartbeat)) return;
-    peer.heartbeatMs = monotonicMs;
-    peer.incoming.announce(heartbeat.sequence, monotonicMs);
-    this.#antiEntropy.compare(peer, monotonicMs);
-    if (heartbeat.hello) {
-      this.counters.membership.heartbeatsSent += 1;
-      this.#outbox.unicast(peer.address, [this.#heartbeat(false)]);
-    }
-  }
-
-  #onData(peer: Peer, frame: DeltaFrame | Fragment): void {
-    const { monotonicMs } = this.#now;
-    if (!peer.incoming.accept(frame.sequence, monotonicMs)) {
-      this.counters.stream.duplicates += 1;
-      return;
-    }
-    const block = frame.tag === Tag.delta ? frame.block : peer.reassembly.add(frame, monotonicMs);
-    if (block !== undefined) this.#intake.takeBlock(peer, block, this.#now);
-  }
-
-  #onFound(peer: Peer, found: Found): void {
-    if (found.block.length > 0) {
-      this.#intake.takeTransfer(peer, [found.block], this.#now);
-      this.#fetcher.onFound(found);
-      return;
-    }
-    const leaf = this.#fetcher.leafOf(found.nonce);
-    const range = { level: leafLevel, prefix: leaf ?? 0 };
-    if (leaf !== undefined) this.#puller.pull(peer, [range], this.#now.monotonicMs);
-  }
-
-  /** A refusal or an end comes from the donor, a request for more from a receiver. */
-  #onCredit(peer: Peer, credit: Credit): void {
-    const { monotonicMs } = this.#now;
-    if (credit.window === 0) this.#puller.onRefused(peer, credit.transfer, monotonicMs);
-    this.#donor.onCredit(peer, credit, monotonicMs);
   }
 
   #askForMissing(peer: Peer): void {

@@ -149,7 +149,7 @@ const stream: readonly PlantedBug[] = [
   },
   {
     name: "the number in a heartbeat is not heeded",
-    file: "core/replica.js",
+    file: "core/dispatch.js",
     find: "peer.incoming.announce(heartbeat.sequence, monotonicMs);",
     replace: "",
     why: "a lost last datagram is not noticed until there is another",
@@ -170,7 +170,7 @@ const stream: readonly PlantedBug[] = [
   },
   {
     name: "numbers that are gone are asked for again",
-    file: "core/replica.js",
+    file: "core/dispatch.js",
     find: "peer.incoming.forget(frame.oldest);",
     replace: "",
     why: "a sender is asked again and again for what it said it does not have",

@@ -1,0 +1,149 @@
+import { unreachable } from "../base/assert.ts";
+import type { Now } from "../base/now.ts";
+import {
+  type Credit,
+  type DeltaFrame,
+  type Found,
+  type Fragment,
+  type Frame,
+  type Heartbeat,
+  Tag,
+} from "../protocol/frames.ts";
+import type { Counters } from "./counters.ts";
+import type { Intake } from "./intake.ts";
+import type { Peer } from "./membership/peer.ts";
+import type { PeerTable } from "./membership/peer-table.ts";
+import type { Outbox } from "./outbox.ts";
+import type { AntiEntropy } from "./reconcile/anti-entropy.ts";
+import type { Donor } from "./reconcile/donor.ts";
+import type { Fetcher } from "./reconcile/fetcher.ts";
+import type { Join } from "./reconcile/join.ts";
+import type { Puller } from "./reconcile/puller.ts";
+import { leafLevel } from "./store/digest-trie.ts";
+import type { OutgoingStream } from "./stream/outgoing-stream.ts";
+
+/** The parts of a replica that take frames. */
+export interface FrameTakers {
+  readonly peers: PeerTable;
+  readonly outgoing: OutgoingStream;
+  readonly intake: Intake;
+  readonly donor: Donor;
+  readonly puller: Puller;
+  readonly antiEntropy: AntiEntropy;
+  readonly join: Join;
+  readonly fetcher: Fetcher;
+  /** What this node says of itself at this moment. */
+  heartbeat(): Heartbeat;
+}
+
+/** Hands each frame of a known peer to the part of the replica that it is for. */
+export class Dispatch {
+  readonly #to: FrameTakers;
+  readonly #outbox: Outbox;
+  readonly #counters: Counters;
+  #now: Now = { monotonicMs: 0, wallMs: 0 };
+
+  constructor(to: FrameTakers, outbox: Outbox, counters: Counters) {
+    this.#to = to;
+    this.#outbox = outbox;
+    this.#counters = counters;
+  }
+
+  take(peer: Peer, frame: Frame, now: Now): void {
+    this.#now = now;
+    const { monotonicMs } = now;
+    const to = this.#to;
+    switch (frame.tag) {
+      case Tag.heartbeat:
+        this.#onHeartbeat(peer, frame);
+        return;
+      case Tag.leave:
+        to.peers.leave(peer);
+        return;
+      case Tag.ping:
+        this.#outbox.unicast(peer.address, [{ tag: Tag.ack, nonce: frame.nonce }]);
+        return;
+      case Tag.ack:
+        return;
+      case Tag.delta:
+      case Tag.fragment:
+        this.#onData(peer, frame);
+        return;
+      case Tag.nak:
+        to.outgoing.repair(frame, peer.address, monotonicMs);
+        return;
+      case Tag.nakMiss:
+        this.#counters.naks.missesReceived += 1;
+        peer.incoming.forget(frame.oldest);
+        return;
+      case Tag.digest:
+        if (to.join.phase === "ready") to.antiEntropy.onDigest(peer, frame, monotonicMs);
+        return;
+      case Tag.want:
+        to.donor.onWant(peer, frame, monotonicMs);
+        return;
+      case Tag.offer:
+        if (to.join.phase === "ready") to.puller.pull(peer, frame.ranges, monotonicMs);
+        return;
+      case Tag.chunk:
+        to.puller.onChunk(peer, frame, monotonicMs);
+        return;
+      case Tag.credit:
+        this.#onCredit(peer, frame);
+        return;
+      case Tag.fetch:
+        to.donor.onFetch(peer, frame);
+        return;
+      case Tag.found:
+        this.#onFound(peer, frame);
+        return;
+      case Tag.absent:
+        to.fetcher.onAbsent(peer, frame);
+        return;
+      default:
+        unreachable(frame);
+    }
+  }
+
+  #onHeartbeat(peer: Peer, heartbeat: Heartbeat): void {
+    this.#counters.membership.heartbeatsReceived += 1;
+    const { monotonicMs } = this.#now;
+    if (!this.#to.peers.introduce(peer, heartbeat)) return;
+    peer.heartbeatMs = monotonicMs;
+    peer.incoming.announce(heartbeat.sequence, monotonicMs);
+    this.#to.antiEntropy.compare(peer, monotonicMs);
+    if (heartbeat.hello) {
+      this.#counters.membership.heartbeatsSent += 1;
+      this.#outbox.unicast(peer.address, [this.#to.heartbeat()]);
+    }
+  }
+
+  #onData(peer: Peer, frame: DeltaFrame | Fragment): void {
+    const { monotonicMs } = this.#now;
+    if (!peer.incoming.accept(frame.sequence, monotonicMs)) {
+      this.#counters.stream.duplicates += 1;
+      return;
+    }
+    const block = frame.tag === Tag.delta ? frame.block : peer.reassembly.add(frame, monotonicMs);
+    if (block !== undefined) this.#to.intake.takeBlock(peer, block, this.#now);
+  }
+
+  #onFound(peer: Peer, found: Found): void {
+    const { fetcher, intake, puller } = this.#to;
+    if (found.block.length > 0) {
+      intake.takeTransfer(peer, [found.block], this.#now);
+      fetcher.onFound(found);
+      return;
+    }
+    const leaf = fetcher.leafOf(found.nonce);
+    const range = { level: leafLevel, prefix: leaf ?? 0 };
+    if (leaf !== undefined) puller.pull(peer, [range], this.#now.monotonicMs);
+  }
+
+  /** A refusal or an end comes from the donor, a request for more from a receiver. */
+  #onCredit(peer: Peer, credit: Credit): void {
+    const { monotonicMs } = this.#now;
+    if (credit.window === 0) this.#to.puller.onRefused(peer, credit.transfer, monotonicMs);
+    this.#to.donor.onCredit(peer, credit, monotonicMs);
+  }
+}
