@@ -13,7 +13,7 @@ const { values, positionals } = parseArgs({
 });
 const quick = values.quick === true;
 const print = (line: string) => process.stdout.write(`${line}\n`);
-const nodes = values.nodes?.split(",").map(Number) ?? (quick ? [2] : [2, 4]);
+const nodes = values.nodes?.split(",").map(Number) ?? (quick ? [2] : [2, 4, 8]);
 
 const benches: Record<string, () => Promise<readonly unknown[]>> = {
   replication: () =>

@@ -1,6 +1,7 @@
 import { performance } from "node:perf_hooks";
 import type { Client } from "../../src/client/connect.ts";
 import { ProcessCluster, type SidecarProcess, type Stats } from "../support/sidecar-process.ts";
+import { BarePipeline, type BareRun } from "./bare-pipeline.ts";
 import { median, percentile, pipelined, round, withSpread } from "./measure.ts";
 
 export interface ReplicationOptions {
@@ -16,13 +17,15 @@ export interface ReplicationResult {
   readonly bytesPerUpdate: number;
   readonly receiverCpuMicrosPerUpdate: number;
   readonly latencyMicros: { readonly p50: number; readonly p99: number };
+  /** The same of a pipeline without any protocol, in the same run. */
+  readonly bare: {
+    readonly updatesPerSecond: number;
+    readonly receiverCpuMicrosPerUpdate: number;
+    readonly latencyMicros: { readonly p50: number; readonly p99: number };
+  };
 }
 
-interface Run {
-  readonly updatesPerSecond: number;
-  readonly bytesPerUpdate: number;
-  readonly receiverCpuMicros: number;
-}
+type Run = BareRun;
 
 const sessionCount = 10_000;
 const inFlight = 512;
@@ -32,6 +35,7 @@ const value = "v".repeat(100);
  * Real sidecars on loopback, one client process. Each update sets one 100-byte attribute of one of
  * 10 000 sessions through the first node; a run ends when every node has applied every update. The
  * sessions take turns, so that no update overtakes another of its session and is conflated with it.
+ * Runs take turns with those of a bare pipeline: the machine is not the same from minute to minute.
  */
 export async function benchReplication(
   options: ReplicationOptions,
@@ -40,10 +44,12 @@ export async function benchReplication(
   const results: ReplicationResult[] = [];
   for (const count of options.nodes) {
     const cluster = await ProcessCluster.open();
+    const bare = await BarePipeline.open(count);
     try {
       for (let index = 0; index < count; index++) await cluster.add(`n${index}`).start();
-      results.push(await benchCluster(cluster, options, print));
+      results.push(await benchCluster(cluster, bare, options, print));
     } finally {
+      await bare.close();
       await cluster.close();
     }
   }
@@ -52,6 +58,7 @@ export async function benchReplication(
 
 async function benchCluster(
   cluster: ProcessCluster,
+  bare: BarePipeline,
   options: ReplicationOptions,
   print: (line: string) => void,
 ): Promise<ReplicationResult> {
@@ -60,34 +67,56 @@ async function benchCluster(
   await pipelined(sessionCount, inFlight, (index) => client.create(idOf(index), { value }));
   await cluster.converged(sessionCount);
   await throughput(cluster, client, options.updates);
+  await bare.run(options.updates, inFlight);
   const runs: Run[] = [];
+  const bareRuns: Run[] = [];
   for (let repeat = 0; repeat < options.repeats; repeat++) {
     runs.push(await throughput(cluster, client, options.updates));
+    bareRuns.push(await bare.run(options.updates, inFlight));
   }
   const latencies = await loneWrites(cluster, client, options.loneWrites);
-  const p50 = round(percentile(latencies, 0.5));
-  const p99 = round(percentile(latencies, 0.99));
-  print(`${cluster.nodes.length} nodes`);
-  print(`  updates/s on every node     ${withSpread(runs.map((run) => run.updatesPerSecond))}`);
+  const bareLatencies = await bare.loneWrites(options.loneWrites);
   print(
-    `  bytes sent per update       ${withSpread(
-      runs.map((run) => run.bytesPerUpdate),
-      1,
-    )}`,
+    `${cluster.nodes.length} nodes${" ".repeat(26)}sessioncast, and a pipeline without protocol`,
   );
-  print(
-    `  receiver CPU per update, us ${withSpread(
-      runs.map((run) => run.receiverCpuMicros),
-      2,
-    )}`,
-  );
-  print(`  lone write seen there, us   p50 ${p50}, p99 ${p99}`);
+  print(`  updates/s on every node     ${compared(runs, bareRuns, "updatesPerSecond", 0)}`);
+  print(`  bytes sent per update       ${compared(runs, bareRuns, "bytesPerUpdate", 1)}`);
+  print(`  receiver CPU per update, us ${compared(runs, bareRuns, "receiverCpuMicros", 2)}`);
+  print(`  lone write seen there, us   ${quantiles(latencies)} | ${quantiles(bareLatencies)}`);
   return {
     nodes: cluster.nodes.length,
-    updatesPerSecond: Math.round(median(runs.map((run) => run.updatesPerSecond))),
     bytesPerUpdate: round(median(runs.map((run) => run.bytesPerUpdate))),
+    ...summary(runs, latencies),
+    bare: summary(bareRuns, bareLatencies),
+  };
+}
+
+function compared(
+  runs: readonly Run[],
+  bareRuns: readonly Run[],
+  figure: keyof Run,
+  digits: number,
+): string {
+  const show = (some: readonly Run[]) =>
+    withSpread(
+      some.map((run) => run[figure]),
+      digits,
+    );
+  return `${show(runs)} | ${show(bareRuns)}`;
+}
+
+function quantiles(samples: readonly number[]): string {
+  return `p50 ${round(percentile(samples, 0.5))}, p99 ${round(percentile(samples, 0.99))}`;
+}
+
+function summary(runs: readonly Run[], latencies: readonly number[]): ReplicationResult["bare"] {
+  return {
+    updatesPerSecond: Math.round(median(runs.map((run) => run.updatesPerSecond))),
     receiverCpuMicrosPerUpdate: round(median(runs.map((run) => run.receiverCpuMicros)), 2),
-    latencyMicros: { p50, p99 },
+    latencyMicros: {
+      p50: round(percentile(latencies, 0.5)),
+      p99: round(percentile(latencies, 0.99)),
+    },
   };
 }
 

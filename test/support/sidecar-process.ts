@@ -190,7 +190,7 @@ export async function eventually(
   throw new Error(`never: ${what}`, { cause: reason });
 }
 
-async function freeUdpPort(): Promise<number> {
+export async function freeUdpPort(): Promise<number> {
   const socket = createSocket("udp4");
   socket.bind(0, "127.0.0.1");
   await once(socket, "listening");
