@@ -86,14 +86,22 @@ export function wholeDelta(state: SessionState): SessionDelta {
  * peer's to send.
  */
 export function deltaSince(state: SessionState, since: Stamp): SessionDelta {
-  const fresh = (stamp: Stamp) => stamp.tag === since.tag && stamp.time >= since.time;
+  const { life, floor, expiry } = state;
+  const attributes: Attribute[] = [];
+  for (const attribute of state.attributes) {
+    if (isFresh(attribute.stamp, since)) attributes.push(attribute);
+  }
   return {
     id: state.id,
-    life: fresh(state.life.stamp) ? state.life : undefined,
-    floor: fresh(state.floor) ? state.floor : undefined,
-    attributes: state.attributes.filter((attribute) => fresh(attribute.stamp)),
-    expiry: fresh(state.expiry.stamp) ? state.expiry : undefined,
+    life: isFresh(life.stamp, since) ? life : undefined,
+    floor: isFresh(floor, since) ? floor : undefined,
+    attributes,
+    expiry: isFresh(expiry.stamp, since) ? expiry : undefined,
   };
+}
+
+function isFresh(stamp: Stamp, since: Stamp): boolean {
+  return stamp.tag === since.tag && stamp.time >= since.time;
 }
 
 export function findAttribute(state: SessionState, name: string): Attribute | undefined {
