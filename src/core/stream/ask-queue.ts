@@ -17,6 +17,11 @@ export class AskQueue {
     return this.#items[this.#head]?.sequence;
   }
 
+  clear(): void {
+    this.#items = [];
+    this.#head = 0;
+  }
+
   drop(): void {
     this.#head += 1;
     // Amortised: what has been taken goes once it is the larger half.

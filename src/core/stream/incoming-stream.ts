@@ -22,6 +22,8 @@ export class IncomingStream {
   #highest = -1;
   #lost = 0;
   #nextAskMs = Number.NEGATIVE_INFINITY;
+  /** Whether any queue may hold something. */
+  #asking = false;
 
   constructor(prng: Prng) {
     this.#prng = prng;
@@ -63,6 +65,7 @@ export class IncomingStream {
       else {
         this.#missing.add(missing);
         this.#asks[0]?.push(missing, dueMs);
+        this.#asking = true;
       }
     }
     this.#highest = Math.max(this.#highest, sequence);
@@ -81,8 +84,13 @@ export class IncomingStream {
    * What to ask for now: at most one NAK's worth, the rest stays due. Gaps asked for too often are
    * given up.
    */
-  takeDue(nowMs: number): SequenceRange[] {
-    if (nowMs < this.#nextAskMs) return [];
+  takeDue(nowMs: number): readonly SequenceRange[] {
+    if (this.#missing.size === 0) {
+      // Every tick comes by here for every peer, and nearly always nothing is missing.
+      if (this.#asking) this.#stopAsking();
+      return nothing;
+    }
+    if (nowMs < this.#nextAskMs) return nothing;
     const ranges: { first: number; count: number }[] = [];
     let asked = 0;
     for (const [tries, queue] of this.#asks.entries()) {
@@ -112,6 +120,7 @@ export class IncomingStream {
   /** When `takeDue` next has something to do. */
   get dueMs(): number {
     let dueMs = Number.POSITIVE_INFINITY;
+    if (this.#missing.size === 0) return dueMs;
     for (const queue of this.#asks) dueMs = Math.min(dueMs, queue.dueMs);
     return Math.max(dueMs, this.#nextAskMs);
   }
@@ -122,6 +131,11 @@ export class IncomingStream {
 
   get highest(): number {
     return this.#highest;
+  }
+
+  #stopAsking(): void {
+    this.#asking = false;
+    for (const queue of this.#asks) queue.clear();
   }
 
   #retryMs(tries: number): number {
@@ -136,6 +150,8 @@ export class IncomingStream {
     return lost;
   }
 }
+
+const nothing: readonly SequenceRange[] = [];
 
 /** False: no room for a further range. */
 function extend(ranges: { first: number; count: number }[], sequence: number): boolean {
