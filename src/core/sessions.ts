@@ -18,7 +18,7 @@ import type {
   WriteOutcome,
 } from "./commands.ts";
 import { leafCount } from "./store/digest-trie.ts";
-import { isVisible, touchWindowMs, visibleUntilMs } from "./store/lifetime.ts";
+import { expiresAtMs, isVisible, touchWindowMs } from "./store/lifetime.ts";
 import type { Store } from "./store/store.ts";
 import { contentBytes, type StoredRecord } from "./store/stored-record.ts";
 
@@ -66,7 +66,7 @@ export class Sessions {
     return {
       attributes: record.attributes,
       stamp: record.newest,
-      expiresAtMs: visibleUntilMs(record, record.exactDeadlineMs),
+      expiresAtMs: expiresAtMs(record, record.ownDeadlineMs),
     };
   }
 
@@ -89,7 +89,7 @@ export class Sessions {
     const held = this.#store.find(id);
     // Only `create` starts a session whose id was destroyed: a slow request cannot undo a logout.
     if (held !== undefined && held.place === "tombstones") return nothingWritten;
-    if (held === undefined || !isVisible(held, held.exactDeadlineMs, wallMs)) {
+    if (held === undefined || !isVisible(held, wallMs)) {
       return this.#start(id, attributes, lifetime, wallMs);
     }
     return this.#replace(held, attributes, lifetime, wallMs);
@@ -142,7 +142,7 @@ export class Sessions {
    */
   destroy(id: string, wallMs: number): WriteOutcome {
     const held = this.#store.find(id);
-    const visible = held !== undefined && isVisible(held, held.exactDeadlineMs, wallMs);
+    const visible = held !== undefined && isVisible(held, wallMs);
     if (held?.place === "tombstones") return nothingWritten;
     if (held === undefined && !this.#store.hasEvicted && this.#isComplete()) return nothingWritten;
     const stamp = this.#stamp(wallMs);
@@ -167,12 +167,11 @@ export class Sessions {
       for (const record of records) {
         if (leaf === startLeaf && query.cursor !== "" && record.id <= query.cursor) continue;
         scanned += 1;
-        if (
-          record.id.startsWith(query.prefix) &&
-          isVisible(record, record.exactDeadlineMs, wallMs)
-        ) {
-          const expiresAtMs = visibleUntilMs(record, record.exactDeadlineMs);
-          sessions.push({ id: record.id, expiresAtMs });
+        if (record.id.startsWith(query.prefix) && isVisible(record, wallMs)) {
+          sessions.push({
+            id: record.id,
+            expiresAtMs: expiresAtMs(record, record.ownDeadlineMs),
+          });
         }
         if (sessions.length >= query.limit || scanned >= limits.listScanMax) {
           return { sessions, cursor: record.id };
@@ -184,8 +183,7 @@ export class Sessions {
 
   #visible(id: string, wallMs: number): StoredRecord | undefined {
     const record = this.#store.find(id);
-    if (record === undefined || !isVisible(record, record.exactDeadlineMs, wallMs))
-      return undefined;
+    if (record === undefined || !isVisible(record, wallMs)) return undefined;
     return record;
   }
 
@@ -235,9 +233,7 @@ export class Sessions {
     const next = expiryAt(stamp, idleMs, wallMs);
     const moved = next.idleDeadlineMs - record.expiry.idleDeadlineMs;
     if (idleMs !== record.expiry.idleMs || moved > touchWindowMs(idleMs)) return next;
-    if (next.idleDeadlineMs > 0) {
-      record.exactDeadlineMs = Math.max(record.exactDeadlineMs, next.idleDeadlineMs);
-    }
+    record.ownDeadlineMs = Math.max(record.ownDeadlineMs, next.idleDeadlineMs);
     return undefined;
   }
 
@@ -245,7 +241,6 @@ export class Sessions {
     const applied = this.#store.apply(delta, wallMs);
     // A session that ends the moment it starts is not worth keeping.
     if (applied === undefined) return { applied: true, stamp, refusal: undefined };
-    if (delta.expiry !== undefined) applied.record.exactDeadlineMs = delta.expiry.idleDeadlineMs;
     this.#changed(applied.record, stamp);
     return { applied: true, stamp, refusal: undefined };
   }

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { ExpiryWheel, isPast } from "../../src/core/store/expiry-wheel.ts";
 import {
+  expiresAtMs,
   forgetAtMs,
   isVisible,
   touchWindowMs,
@@ -36,9 +37,9 @@ const states = fc.array(delta, { maxLength: 6 }).map((history) => joinOf(history
 
 test("law 10: a live record is kept for as long as anybody may still see it", () => {
   const law = fc.property(states, times, (state, wallMs) => {
-    if (!isVisible(state, 0, wallMs)) return;
+    if (!isVisible(state, wallMs)) return;
     const forgetAt = forgetAtMs(state, retentionMs);
-    assert.equal(forgetAt, visibleUntilMs(state, 0));
+    assert.equal(forgetAt, visibleUntilMs(state));
     assert.equal(isPast(forgetAt, wallMs), false);
   });
   fc.assert(law, runs);
@@ -65,21 +66,28 @@ test("law 10: an update without its create is kept for a while after its newest 
 });
 
 test("a session ends at the earlier of its two deadlines, and a dead one is never visible", () => {
-  const law = fc.property(
-    states,
-    fc.oneof(fc.constant(0), times),
-    times,
-    (state, exact, wallMs) => {
-      const { idleMs, idleDeadlineMs } = state.expiry;
-      const granted = idleDeadlineMs > 0 ? idleDeadlineMs + touchWindowMs(idleMs) : 0;
-      const ends = [exact > 0 ? exact : granted, state.life.absoluteDeadlineMs].filter(
-        (end) => end,
-      );
-      const visible = state.life.alive && ends.every((end) => wallMs < end);
-      assert.equal(isVisible(state, exact, wallMs), visible);
-      assert.equal(visibleUntilMs(state, exact), ends.length === 0 ? 0 : Math.min(...ends));
-    },
-  );
+  const law = fc.property(states, times, (state, wallMs) => {
+    const { idleMs, idleDeadlineMs } = state.expiry;
+    const granted = idleDeadlineMs > 0 ? idleDeadlineMs + touchWindowMs(idleMs) : 0;
+    const ends = [granted, state.life.absoluteDeadlineMs].filter((end) => end);
+    const visible = state.life.alive && ends.every((end) => wallMs < end);
+    assert.equal(isVisible(state, wallMs), visible);
+    assert.equal(visibleUntilMs(state), ends.length === 0 ? 0 : Math.min(...ends));
+  });
+  fc.assert(law, runs);
+});
+
+test("what clients are told as the end is never later than the end", () => {
+  const law = fc.property(states, fc.nat(1_000), (state, share) => {
+    const { idleMs, idleDeadlineMs } = state.expiry;
+    // A use that is not replicated moves the deadline by a window at most.
+    const moved = Math.floor((touchWindowMs(idleMs) * share) / 1_000);
+    const ownDeadlineMs = idleDeadlineMs === 0 ? 0 : idleDeadlineMs + moved;
+    const told = expiresAtMs(state, ownDeadlineMs);
+    const end = visibleUntilMs(state);
+    assert.equal(told === 0, end === 0);
+    assert(told <= end);
+  });
   fc.assert(law, runs);
 });
 
@@ -148,7 +156,7 @@ test("the wheel brings each record up once, in the slot of the earliest end it w
         continue;
       }
       const atMs = wallMs + step.atMs;
-      wheel.schedule(record, atMs);
+      wheel.schedule(record, atMs, wallMs);
       earliest.set(record, Math.min(atMs, earliest.get(record) ?? atMs));
     }
   });
@@ -162,7 +170,7 @@ test("a wall clock that was set back and forth loses nothing that waits in the w
     const waiting = new Set(sequence.map((_, index) => `${index}`));
     let wallMs = startMs;
     for (const [index, jumpMs] of sequence.entries()) {
-      wheel.schedule(new StoredRecord(`${index}`, hashKey), startMs + index * 1_000);
+      wheel.schedule(new StoredRecord(`${index}`, hashKey), startMs + index * 1_000, wallMs);
       wallMs += jumpMs;
       for (const record of wheel.due(wallMs)) assert(waiting.delete(record.id));
     }
@@ -170,4 +178,12 @@ test("a wall clock that was set back and forth loses nothing that waits in the w
     assert.equal(waiting.size, 0);
   });
   fc.assert(law, { numRuns: 300 });
+});
+
+test("after the wall clock was set back, ends come up at their time and not an hour later", () => {
+  const wheel = new ExpiryWheel();
+  wheel.due(startMs + 3_600_000);
+  const record = new StoredRecord("s", hashKey);
+  wheel.schedule(record, startMs + 5_000, startMs);
+  assert.deepEqual(wheel.due(startMs + 5_000 + limits.expirySlotMs), [record]);
 });

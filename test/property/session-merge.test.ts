@@ -125,7 +125,7 @@ test("law 5: no update brings a destroyed session back, however late its stamp",
     sequence.splice(position % (sequence.length + 1), 0, destroy);
     const { state } = joinOf(sequence);
     assert.equal(state.life.alive, false);
-    assert.equal(isVisible(state, 0, 0), false);
+    assert.equal(isVisible(state, 0), false);
     for (const attribute of state.attributes) {
       assert(compareStamps(attribute.stamp, destroyed) >= 0, "what was before it is gone");
     }

@@ -52,7 +52,7 @@ function copyOf(each: SessionDelta): SessionDelta {
 }
 
 function visibleAt(store: Store, wallMs: number): string[] {
-  const visible = recordsOf(store).filter((record) => isVisible(record, 0, wallMs));
+  const visible = recordsOf(store).filter((record) => isVisible(record, wallMs));
   return visible.map(({ id }) => id).sort();
 }
 

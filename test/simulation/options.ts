@@ -17,8 +17,6 @@ export const features = [
   "deaf-for-good",
   /** A node does not count a former start of its own as a peer. */
   "own-past",
-  /** What peers grant to a session is granted by nodes that used it themselves, too. */
-  "uses-elsewhere",
 ] as const;
 
 export type Feature = (typeof features)[number];

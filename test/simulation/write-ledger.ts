@@ -51,7 +51,6 @@ export class WriteLedger {
    * that is not replicated is one that all peers grant anyway.
    */
   checkHidden(node: SimNode, id: string, wallMs: number): void {
-    if (!this.#shell.options.features.includes("uses-elsewhere")) return;
     const model = node.life?.stores?.known(id);
     const use = this.#uses.get(id);
     if (model === undefined || use === undefined || !model.alive || !node.correct) return;

@@ -64,7 +64,7 @@ export class StoreModel {
   }
 
   visibleAt(wallMs: number): string[] {
-    const visible = [...this.records.values()].filter(({ state }) => isVisible(state, 0, wallMs));
+    const visible = [...this.records.values()].filter(({ state }) => isVisible(state, wallMs));
     return visible.map(({ state }) => state.id).sort();
   }
 

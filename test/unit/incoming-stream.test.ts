@@ -146,6 +146,19 @@ test("what the sender can no longer repair is given up at once", () => {
   assert.deepEqual(stream.takeDue(stream.dueMs), [{ first: 15, count: 5 }]);
 });
 
+test("what the sender can no longer repair is not asked for when announced later", () => {
+  const stream = started();
+  stream.accept(12, 0);
+  stream.forget(100);
+  assert.equal(stream.takeLost(), 1);
+  stream.announce(101, 1);
+  assert.equal(stream.missingCount, 2);
+  assert.equal(stream.takeLost(), 100 - 13);
+  assert.deepEqual(stream.takeDue(1 + limits.nakDelayMs + limits.nakJitterMs), [
+    { first: 100, count: 2 },
+  ]);
+});
+
 test("a huge announcement costs a bounded number of gaps, the latest ones", () => {
   const stream = started();
   const far = 2 ** 48 - 1;

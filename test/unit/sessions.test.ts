@@ -111,7 +111,7 @@ test("an id is free again once its session has been destroyed or is over", () =>
   node.destroy("s");
   assert.equal(node.create("s", { a: "2" }).applied, true);
   assert.deepEqual(node.values("s"), { a: "2" });
-  node.wallMs += idleMs;
+  node.wallMs += idleMs + touchWindowMs(idleMs);
   assert.equal(node.create("s", { c: "3" }).applied, true);
   assert.deepEqual(node.values("s"), { c: "3" });
 });
@@ -150,7 +150,7 @@ test("patch and touch of a session that is not there, destroyed or over write no
   const node = new Node();
   node.create("gone");
   node.destroy("gone");
-  node.create("over", {}, { idleMs: 1_000, absoluteMs: undefined });
+  node.create("over", {}, { idleMs: undefined, absoluteMs: 1_000 });
   node.wallMs += 1_000;
   const before = node.changes.length;
   for (const id of ["never", "gone", "over"]) {
@@ -177,7 +177,7 @@ test("destroy of a session that may be elsewhere leaves a tombstone and does not
   evicting.create("evicted");
   evicting.create("other");
   const over = new Node(3);
-  over.create("over", {}, { idleMs: 1_000, absoluteMs: undefined });
+  over.create("over", {}, { idleMs: undefined, absoluteMs: 1_000 });
   over.wallMs += 1_000;
   const cases = [
     [joining, "unknown"],
@@ -283,7 +283,7 @@ test("removal markers that pile up are shed by rewriting the session without the
   assert.deepEqual(peer.values("s"), { kept: "k" });
 });
 
-test("a touch within the window is noted here alone, and the exact deadline is used here", () => {
+test("a touch within the window is noted here alone, and granted here as everywhere", () => {
   const node = new Node();
   node.create("s");
   node.wallMs += touchWindowMs(idleMs);
@@ -295,6 +295,19 @@ test("a touch within the window is noted here alone, and the exact deadline is u
   assert.notEqual(node.get("s"), undefined);
   node.wallMs += 1;
   assert.equal(node.get("s"), undefined);
+});
+
+test("a node that used a session grants it for uses elsewhere that were not replicated", () => {
+  const node = new Node();
+  const peer = new Node(2);
+  node.create("s");
+  node.sendTo(peer, "s");
+  node.wallMs += 1_000;
+  node.touch("s");
+  peer.wallMs += touchWindowMs(idleMs);
+  assert.equal(peer.touch("s").stamp, undefined);
+  node.wallMs = peer.wallMs + idleMs - 1;
+  assert.notEqual(node.get("s"), undefined);
 });
 
 test("a touch beyond the window is replicated", () => {
@@ -327,7 +340,7 @@ test("a peer grants the window, so it never ends a session before the touched no
       const record = peer.store.find("s");
       assert(record !== undefined);
       const exact = node.get("s")?.expiresAtMs ?? 0;
-      const granted = visibleUntilMs(record, 0);
+      const granted = visibleUntilMs(record);
       assert(granted >= exact, `idle ${idle}: ${granted - exact}`);
       assert(granted <= exact + touchWindowMs(idle));
     }
@@ -355,7 +368,7 @@ test("a peer's later use replaces what this node knew exactly", () => {
   peer.wallMs += 2 * touchWindowMs(idleMs);
   peer.touch("s");
   peer.sendTo(node, "s");
-  assert.equal(node.get("s")?.expiresAtMs, peer.wallMs + idleMs + touchWindowMs(idleMs));
+  assert.equal(node.get("s")?.expiresAtMs, peer.wallMs + idleMs);
 });
 
 test("the absolute deadline ends a session however much it is used", () => {

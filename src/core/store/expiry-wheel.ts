@@ -11,10 +11,11 @@ export class ExpiryWheel {
   #swept = 0;
 
   /** Sees to it that the record comes up at `atMs` or, if that moved on, earlier. 0: never. */
-  schedule(record: StoredRecord, atMs: number): void {
+  schedule(record: StoredRecord, atMs: number, wallMs: number): void {
     if (atMs === 0) return;
-    // Never into a slot that has been swept already.
-    const slot = Math.max(slotOf(atMs), this.#swept + 1);
+    // Never into a slot that has come. The clock says which, and not the last sweep: it may have
+    // been set back since.
+    const slot = Math.max(slotOf(atMs), currentSlot(wallMs) + 1);
     if (record.slot > 0 && record.slot <= slot) return;
     this.remove(record);
     record.slot = slot;
@@ -34,7 +35,7 @@ export class ExpiryWheel {
 
   /** Takes out all records whose slot has come. */
   due(wallMs: number): StoredRecord[] {
-    const now = Math.floor(wallMs / limits.expirySlotMs);
+    const now = currentSlot(wallMs);
     const found: StoredRecord[] = [];
     for (const slot of this.#comeUp(now)) {
       for (const record of this.#slots.get(slot) ?? []) {
@@ -56,7 +57,7 @@ export class ExpiryWheel {
 
   /** Slot numbers that have come: counted up from the last sweep, or sought after a clock step. */
   #comeUp(now: number): number[] {
-    if (now - this.#swept > this.#slots.size) {
+    if (now < this.#swept || now - this.#swept > this.#slots.size) {
       return [...this.#slots.keys()].filter((slot) => slot <= now);
     }
     const slots: number[] = [];
@@ -69,7 +70,11 @@ export class ExpiryWheel {
 
 /** Whether that time's slot has come. */
 export function isPast(atMs: number, wallMs: number): boolean {
-  return atMs > 0 && slotOf(atMs) <= Math.floor(wallMs / limits.expirySlotMs);
+  return atMs > 0 && slotOf(atMs) <= currentSlot(wallMs);
+}
+
+function currentSlot(wallMs: number): number {
+  return Math.floor(wallMs / limits.expirySlotMs);
 }
 
 function slotOf(atMs: number): number {

@@ -4,30 +4,34 @@ import { stampWallMs } from "../../session/stamp.ts";
 
 /**
  * When a session ends. A touch is replicated only when it moves the deadline by more than a window,
- * so a peer's copy of the deadline may lag by that much and peers grant it. A node that touched the
- * session itself uses its exact deadline; it does not see a later touch elsewhere that moved the
- * deadline by less than the window, and may then end the session for its clients that much early.
+ * so every copy of the deadline, also that of the node which was used, may lag by that much behind
+ * uses elsewhere, and every node grants it: none ends a session before idle time has passed since
+ * its last use anywhere.
  */
 export function touchWindowMs(idleMs: number): number {
   const window = Math.max(limits.touchWindowMsMin, idleMs / limits.touchWindowIdleDivisor);
   return Math.floor(Math.min(window, idleMs / limits.touchWindowIdleShare));
 }
 
-/** Milliseconds since 1970 from which the session is over for this node's clients; 0: never. */
-export function visibleUntilMs(state: SessionState, exactDeadlineMs: number): number {
+/** Milliseconds since 1970 from which the session is over; 0: never. */
+export function visibleUntilMs(state: SessionState): number {
   const { idleMs, idleDeadlineMs } = state.expiry;
-  const idleEnd =
-    exactDeadlineMs > 0
-      ? exactDeadlineMs
-      : idleDeadlineMs > 0
-        ? idleDeadlineMs + touchWindowMs(idleMs)
-        : 0;
+  const idleEnd = idleDeadlineMs > 0 ? idleDeadlineMs + touchWindowMs(idleMs) : 0;
   return earlier(idleEnd, state.life.absoluteDeadlineMs);
 }
 
-export function isVisible(state: SessionState, exactDeadlineMs: number, wallMs: number): boolean {
+/**
+ * What clients are told: idle time after the latest use that this node knows of, replicated or its
+ * own. The session ends then or, because of the window, a little later. 0: never.
+ */
+export function expiresAtMs(state: SessionState, ownDeadlineMs: number): number {
+  const idleEnd = Math.max(state.expiry.idleDeadlineMs, ownDeadlineMs);
+  return earlier(idleEnd, state.life.absoluteDeadlineMs);
+}
+
+export function isVisible(state: SessionState, wallMs: number): boolean {
   if (!state.life.alive) return false;
-  const end = visibleUntilMs(state, exactDeadlineMs);
+  const end = visibleUntilMs(state);
   return end === 0 || wallMs < end;
 }
 
@@ -36,7 +40,7 @@ export function isVisible(state: SessionState, exactDeadlineMs: number, wallMs: 
  * replicated fields only, so that all nodes forget together and their digests stay equal.
  */
 export function forgetAtMs(state: SessionState, tombstoneRetentionMs: number): number {
-  if (state.life.alive) return visibleUntilMs(state, 0);
+  if (state.life.alive) return visibleUntilMs(state);
   if (state.life.stamp.time > 0) return stampWallMs(state.life.stamp.time) + tombstoneRetentionMs;
   let newest = Math.max(state.floor.time, state.expiry.stamp.time);
   for (const attribute of state.attributes) newest = Math.max(newest, attribute.stamp.time);

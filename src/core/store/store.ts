@@ -82,10 +82,10 @@ export class Store {
     if (!changed) return { record, changed };
     const difference = { high: high ^ fingerprint.high, low: low ^ fingerprint.low };
     this.trie.toggle(record.leaf, difference);
-    if (record.expiry !== expiry) record.exactDeadlineMs = 0;
+    if (record.expiry !== expiry) record.ownDeadlineMs = 0;
     this.#aliveCount += Number(record.life.alive) - Number(wasAlive);
     noteNewest(record, delta);
-    this.#wheel.schedule(record, forgetAt);
+    this.#wheel.schedule(record, forgetAt, wallMs);
     this.#place(record);
     return { record, changed };
   }
@@ -100,7 +100,7 @@ export class Store {
     for (const record of this.#wheel.due(wallMs)) {
       const forgetAt = forgetAtMs(record, this.#options.tombstoneRetentionMs);
       if (isPast(forgetAt, wallMs)) this.#forget(record);
-      else this.#wheel.schedule(record, forgetAt);
+      else this.#wheel.schedule(record, forgetAt, wallMs);
     }
   }
 

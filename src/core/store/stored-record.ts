@@ -25,8 +25,8 @@ export class StoredRecord implements SessionState {
   bytes = 0;
   /** Where the record is kept; `none` before it is and after it was forgotten. */
   place: "none" | "sessions" | "tombstones" = "none";
-  /** The idle deadline as moved by clients of this node; 0: only the replicated one is known. */
-  exactDeadlineMs = 0;
+  /** The idle deadline as moved by uses here that were not worth replicating; 0: by none. */
+  ownDeadlineMs = 0;
   /** Own stamp time from which on changes have not been sent; 0: all sent. */
   dirtySince = 0;
   /** The expiry slot it waits in; 0: none. */

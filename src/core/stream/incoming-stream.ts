@@ -21,6 +21,8 @@ export class IncomingStream {
   #baseline = -1;
   #highest = -1;
   #lost = 0;
+  /** What the sender said it can still repeat; earlier numbers are not worth asking for. */
+  #oldest = 0;
   #nextAskMs = Number.NEGATIVE_INFINITY;
   /** Whether any queue may hold something. */
   #asking = false;
@@ -53,12 +55,9 @@ export class IncomingStream {
       this.#highest = sequence;
       return;
     }
-    let first = this.#highest + 1;
-    const unanswerable = sequence - first + 1 - limits.gapAheadMax;
-    if (unanswerable > 0) {
-      this.#lost += unanswerable;
-      first += unanswerable;
-    }
+    const repairable = Math.max(sequence + 1 - limits.gapAheadMax, this.#oldest);
+    const first = Math.max(this.#highest + 1, Math.min(repairable, sequence + 1));
+    this.#lost += Math.max(0, first - this.#highest - 1);
     const dueMs = nowMs + limits.nakDelayMs + this.#prng.fraction() * limits.nakJitterMs;
     for (let missing = first; missing <= sequence; missing++) {
       if (this.#missing.size >= limits.gapAheadMax) this.#lost += 1;
@@ -73,6 +72,7 @@ export class IncomingStream {
 
   /** The peer cannot repeat anything below this number. */
   forget(oldest: number): void {
+    this.#oldest = Math.max(this.#oldest, oldest);
     for (const sequence of this.#missing) {
       if (sequence >= oldest) continue;
       this.#missing.delete(sequence);
