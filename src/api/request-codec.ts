@@ -217,8 +217,10 @@ function decodePatch(reader: MsgpackReader, requestId: number): Request | BadReq
     unset.push(reader.text());
     if (!isName(reader)) return bad(requestId, "nameInvalid", reader);
   }
-  const names = [...set.map((attribute) => attribute.name), ...unset];
-  if (hasRepetition(names)) return bad(requestId, "nameRepeated");
+  if (set.length + unset.length > 1) {
+    const names = [...set.map((attribute) => attribute.name), ...unset];
+    if (hasRepetition(names)) return bad(requestId, "nameRepeated");
+  }
   return { requestId, verb: Verb.patch, id, set, unset };
 }
 
@@ -250,6 +252,8 @@ function decodeAttributes(reader: MsgpackReader): NamedValue[] | RefusalReason {
     if (!isName(reader)) return "nameInvalid";
     attributes.push({ name, value: reader.value() });
   }
+  // Most requests carry one; this comes by for each of them.
+  if (attributes.length < 2) return attributes;
   return hasRepetition(attributes.map((attribute) => attribute.name)) ? "nameRepeated" : attributes;
 }
 
@@ -264,7 +268,7 @@ assert(
 );
 
 function hasRepetition(names: readonly string[]): boolean {
-  return names.length > 1 && new Set(names).size !== names.length;
+  return new Set(names).size !== names.length;
 }
 
 function isRequestId(value: number): boolean {

@@ -142,11 +142,10 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
   async patch(id: string, changes: PatchOptions): Promise<boolean> {
     requireText(id);
     const packed = packAttributes(changes.set ?? {});
-    const unset = [...(changes.unset ?? []), ...packed.absent];
-    unset.forEach(requireText);
-    packed.attributes.forEach(({ name }) => {
-      requireText(name);
-    });
+    const unset =
+      changes.unset === undefined ? packed.absent : [...changes.unset, ...packed.absent];
+    for (const name of unset) requireText(name);
+    for (const { name } of packed.attributes) requireText(name);
     const reply = await this.#connection.request(
       (writer, requestId) => encodePatch(writer, requestId, { id, set: packed.attributes, unset }),
       decodeWriteReply,
@@ -296,7 +295,7 @@ function opaque(stamp: Stamp): string {
 function requireText(text: unknown): void {
   if (typeof text !== "string") throw invalid("an id, a name or a cursor is not a string");
   // A lone surrogate has no UTF-8: it would be stored as another character.
-  if (/\p{Surrogate}/u.test(text)) throw invalid("an id or a name is not well-formed Unicode");
+  if (!text.isWellFormed()) throw invalid("an id or a name is not well-formed Unicode");
 }
 
 function requireDuration(value: unknown): void {

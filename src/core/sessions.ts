@@ -20,7 +20,7 @@ import type {
 import { leafCount } from "./store/digest-trie.ts";
 import { expiresAtMs, isVisible, touchWindowMs } from "./store/lifetime.ts";
 import type { Store } from "./store/store.ts";
-import { contentBytes, type StoredRecord } from "./store/stored-record.ts";
+import { attributeBytes, type StoredRecord } from "./store/stored-record.ts";
 
 export interface SessionsOptions {
   /** This boot's tag in stamps. */
@@ -110,12 +110,12 @@ export class Sessions {
         attributes.push({ name, stamp, value: undefined });
       }
     }
-    const after = overlay(record.attributes, attributes);
-    const kept = after.filter((attribute) => attribute.value !== undefined);
-    const refusal = refusalOf(id, kept);
+    const after = sizeAfter(record.attributes, attributes);
+    const refusal = refusalOf(id, after);
     if (refusal !== undefined) return refused(refusal);
-    if (after.length - kept.length > limits.removalsPerSessionMax) {
+    if (after.removals > limits.removalsPerSessionMax) {
       // Removal markers have piled up; a replace with the same content sheds them.
+      const kept = overlay(record.attributes, attributes).filter(isKept);
       return this.#replace(record, kept.map(asNamedValue), unchangedLifetime, wallMs);
     }
     const expiry = this.#used(record, record.expiry.idleMs, stamp, wallMs);
@@ -123,6 +123,7 @@ export class Sessions {
       { id, life: undefined, floor: undefined, attributes, expiry },
       wallMs,
       stamp,
+      record,
     );
   }
 
@@ -195,7 +196,7 @@ export class Sessions {
   ): WriteOutcome {
     const stamp = this.#stamp(wallMs);
     const attributes = stamped(values, stamp);
-    const refusal = refusalOf(id, attributes);
+    const refusal = refusalOf(id, sizeOf(attributes));
     if (refusal !== undefined) return refused(refusal);
     const idleMs = lifetime.idleMs ?? this.#options.idleMsDefault;
     const absoluteMs = lifetime.absoluteMs ?? this.#options.absoluteMsDefault;
@@ -218,11 +219,11 @@ export class Sessions {
   ): WriteOutcome {
     const stamp = this.#stamp(wallMs);
     const attributes = stamped(values, stamp);
-    const refusal = refusalOf(record.id, attributes);
+    const refusal = refusalOf(record.id, sizeOf(attributes));
     if (refusal !== undefined) return refused(refusal);
     const expiry = this.#used(record, lifetime.idleMs ?? record.expiry.idleMs, stamp, wallMs);
     const delta = { id: record.id, life: undefined, floor: stamp, attributes, expiry };
-    return this.#write(delta, wallMs, stamp);
+    return this.#write(delta, wallMs, stamp, record);
   }
 
   /**
@@ -237,8 +238,9 @@ export class Sessions {
     return undefined;
   }
 
-  #write(delta: SessionDelta, wallMs: number, stamp: Stamp): WriteOutcome {
-    const applied = this.#store.apply(delta, wallMs);
+  /** `held` is the record, if it was found already. */
+  #write(delta: SessionDelta, wallMs: number, stamp: Stamp, held?: StoredRecord): WriteOutcome {
+    const applied = this.#store.apply(delta, wallMs, held);
     // A session that ends the moment it starts is not worth keeping.
     if (applied === undefined) return { applied: true, stamp, refusal: undefined };
     this.#changed(applied.record, stamp);
@@ -250,16 +252,51 @@ export class Sessions {
   }
 }
 
+const noAttributes: readonly Attribute[] = [];
 const unchangedLifetime: Lifetime = { idleMs: undefined, absoluteMs: undefined };
 
 function refused(refusal: Refusal): WriteOutcome {
   return { applied: false, stamp: undefined, refusal };
 }
 
-function refusalOf(id: string, attributes: readonly Attribute[]): Refusal | undefined {
+/** What is limited of a session: its attributes, their octets, and the marks of removed ones. */
+interface Size {
+  attributes: number;
+  bytes: number;
+  removals: number;
+}
+
+function sizeOf(attributes: readonly Attribute[]): Size {
+  return sizeAfter(noAttributes, attributes);
+}
+
+/** The size as it will be once `changes` are merged over what is held. */
+function sizeAfter(held: readonly Attribute[], changes: readonly Attribute[]): Size {
+  const size = { attributes: 0, bytes: 0, removals: 0 };
+  for (const attribute of held) {
+    if (!changes.some(({ name }) => name === attribute.name)) addSize(size, attribute);
+  }
+  for (const change of changes) addSize(size, change);
+  return size;
+}
+
+function addSize(size: Size, attribute: Attribute): void {
+  if (!isKept(attribute)) {
+    size.removals += 1;
+    return;
+  }
+  size.attributes += 1;
+  size.bytes += attributeBytes(attribute);
+}
+
+function isKept(attribute: Attribute): boolean {
+  return attribute.value !== undefined;
+}
+
+function refusalOf(id: string, size: Size): Refusal | undefined {
   if (id.length === 0) return "bad_id";
-  if (attributes.length > limits.attributesPerSessionMax) return "too_many_attributes";
-  return contentBytes(attributes) > limits.sessionBytesMax ? "too_large" : undefined;
+  if (size.attributes > limits.attributesPerSessionMax) return "too_many_attributes";
+  return size.bytes > limits.sessionBytesMax ? "too_large" : undefined;
 }
 
 function expiryAt(stamp: Stamp, idleMs: number, wallMs: number): Expiry {

@@ -61,14 +61,14 @@ export class Store {
   }
 
   /**
-   * Merges a delta, from a client or from a peer. Undefined: the record is already past its end
-   * and was not taken in.
+   * Merges a delta, from a client or from a peer. `held` is the record, if it was found already.
+   * Undefined: the record is already past its end and was not taken in.
    */
   apply(
     delta: SessionDelta,
     wallMs: number,
+    held = this.find(delta.id),
   ): { record: StoredRecord; changed: boolean } | undefined {
-    const held = this.find(delta.id);
     const record = held ?? new StoredRecord(delta.id, this.#options.hashKey);
     const { expiry, fingerprint } = record;
     const { high, low } = fingerprint;

@@ -46,21 +46,17 @@ export class StoredRecord implements SessionState {
 
 /** Fixed cost of a record and of an attribute beside their text; measured, rounded up. */
 const recordBytes = 400;
-const attributeBytes = 100;
+const attributeOverheadBytes = 100;
 
 export function measureBytes(record: SessionState): number {
   let bytes = recordBytes + record.id.length;
   for (const attribute of record.attributes) {
-    bytes += attributeBytes + attribute.name.length + (attribute.value?.length ?? 0);
+    bytes += attributeOverheadBytes + attribute.name.length + (attribute.value?.length ?? 0);
   }
   return bytes;
 }
 
-/** The octets that the session's attributes take on the wire, as limited per session. */
-export function contentBytes(attributes: readonly Attribute[]): number {
-  let bytes = 0;
-  for (const attribute of attributes) {
-    bytes += attribute.name.length + (attribute.value?.length ?? 0) + 16;
-  }
-  return bytes;
+/** The octets that an attribute takes on the wire, as limited per session. */
+export function attributeBytes(attribute: Attribute): number {
+  return attribute.name.length + (attribute.value?.length ?? 0) + 16;
 }
