@@ -19,6 +19,7 @@ export const Verb = {
   count: 9,
   stats: 10,
   ping: 11,
+  rotate: 12,
 } as const;
 
 export const Status = { done: 0, refused: 1 } as const;
@@ -33,6 +34,7 @@ export const ErrorCode = {
   tooLarge: "SESSIONCAST_TOO_LARGE",
   protocol: "SESSIONCAST_PROTOCOL",
   unavailable: "SESSIONCAST_UNAVAILABLE",
+  behind: "SESSIONCAST_BEHIND",
 } as const;
 
 export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
@@ -57,6 +59,11 @@ export const refusals = {
   ],
   nameRepeated: [ErrorCode.invalid, "a request names an attribute twice"],
   numberInvalid: [ErrorCode.invalid, "a time is whole milliseconds from 0 up to ten years"],
+  ackInvalid: [
+    ErrorCode.invalid,
+    `an ack is a number of peers, 1 to ${limits.peersMax}, and 1 to ${limits.confirmMsMax} ms`,
+  ],
+  stampInvalid: [ErrorCode.invalid, "a stamp is what an earlier write was answered with"],
   listInvalid: [
     ErrorCode.invalid,
     `a list takes a prefix, a limit of 1 to ${limits.listPageMax}, and a cursor`,
@@ -68,7 +75,9 @@ export const refusals = {
   sessionTooLarge: [ErrorCode.tooLarge, `a session has at most ${limits.sessionBytesMax} bytes`],
   replyTooLarge: [ErrorCode.tooLarge, "the answer does not fit a frame"],
   sessionExists: [ErrorCode.conflict, "a session of this id is alive"],
+  acksTooMany: [ErrorCode.unavailable, "the write is stored, but too many wait for their peers"],
   stillJoining: [ErrorCode.unavailable, "the sidecar has just started and does not know yet"],
+  writeNotHere: [ErrorCode.behind, "the write asked for has not arrived at this node in time"],
   clientsTooMany: [ErrorCode.unavailable, "the sidecar has as many clients as it accepts"],
 } as const satisfies Record<string, readonly [ErrorCode, string]>;
 

@@ -15,6 +15,8 @@ export interface WriteReply {
   readonly applied: boolean;
   /** The zero stamp when nothing was written. */
   readonly stamp: Stamp;
+  /** How many peers have applied it; undefined: that was not asked for. */
+  readonly confirmations: number | undefined;
 }
 
 export interface SessionReply {
@@ -57,12 +59,14 @@ export function encodeWriteReply(
   writer: MsgpackWriter,
   requestId: number,
   outcome: WriteOutcome,
+  confirmations?: number,
 ): void {
   const body = begin(writer, requestId);
-  writer.arrayHeader(3);
+  writer.arrayHeader(confirmations === undefined ? 3 : 4);
   writer.boolean(outcome.applied);
   writer.number(outcome.stamp?.time ?? 0);
   writer.number(outcome.stamp?.tag ?? 0);
+  if (confirmations !== undefined) writer.number(confirmations);
   writer.endFrame(body);
 }
 
@@ -153,9 +157,11 @@ export function decodeGetReply(
 }
 
 export function decodeWriteReply(reader: MsgpackReader): WriteReply {
-  if (reader.arrayHeader() !== 3) malformed(reader);
+  const count = reader.arrayHeader();
+  if (count !== 3 && count !== 4) malformed(reader);
   const applied = reader.boolean();
-  return { applied, stamp: { time: reader.number(), tag: reader.number() } };
+  const stamp = { time: reader.number(), tag: reader.number() };
+  return { applied, stamp, confirmations: count === 4 ? reader.number() : undefined };
 }
 
 export function decodeListReply(reader: MsgpackReader): ListPage {

@@ -1,5 +1,5 @@
 import { unreachable } from "../base/assert.ts";
-import type { Refusal, WriteOutcome } from "../core/commands.ts";
+import type { AckRequest, Refusal, WriteOutcome } from "../core/commands.ts";
 import { localProtocolVersion, type RefusalReason, Verb } from "./messages.ts";
 import type { MsgpackWriter } from "./msgpack.ts";
 import {
@@ -11,7 +11,7 @@ import {
   encodeReportReply,
   encodeWriteReply,
 } from "./reply-codec.ts";
-import type { Request } from "./request-codec.ts";
+import type { Request } from "./request-decoder.ts";
 import type { ServerCounters } from "./server-counters.ts";
 import type { SessionService } from "./service.ts";
 
@@ -21,6 +21,13 @@ const reasonOf: Readonly<Record<Refusal, RefusalReason>> = {
   too_many_attributes: "attributesTooMany",
   bad_id: "idInvalid",
 };
+
+/** Runs what writes a reply outside of the turn of its request, unless the client has gone. */
+export type Later = (write: () => void) => void;
+
+type WriteRequest = Extract<Request, { readonly ack: AckRequest | undefined }>;
+
+const nothing: readonly string[] = [];
 
 /** Has the service do what valid requests ask for, and writes the replies. */
 export class RequestHandler {
@@ -34,16 +41,45 @@ export class RequestHandler {
     this.#counters = counters;
   }
 
-  /** The session that must be fetched before the request can be handled truthfully. */
-  unknownSession(request: Request): string | undefined {
-    return "id" in request && !this.#service.knows(request.id) ? request.id : undefined;
+  /**
+   * Handles the request now, or once what it is about is known here, or replies once peers have
+   * confirmed. What is written later is written through `later`, which sees to it that it leaves.
+   */
+  handle(request: Request, later: Later): void {
+    const unknown = this.#unknownSessions(request);
+    if (unknown.length === 0) {
+      this.#handle(request, later);
+      return;
+    }
+    const write = request.verb === Verb.get ? request.atLeast : undefined;
+    let open = unknown.length;
+    let known = true;
+    for (const id of unknown) {
+      this.#service.fetch(id, write, (isKnown) => {
+        known &&= isKnown;
+        open -= 1;
+        if (open === 0) later(() => this.#fetched(request, known, later));
+      });
+    }
   }
 
-  fetch(id: string, done: (known: boolean) => void): void {
-    this.#service.fetch(id, done);
+  /** Sessions that must be fetched before the request can be handled truthfully. */
+  #unknownSessions(request: Request): readonly string[] {
+    if (!("id" in request)) return nothing;
+    const write = request.verb === Verb.get ? request.atLeast : undefined;
+    const isKnown = this.#service.knows(request.id, write);
+    if (request.verb !== Verb.rotate) return isKnown ? nothing : [request.id];
+    return [request.id, request.newId].filter((id) => !this.#service.knows(id));
   }
 
-  handle(request: Request): void {
+  #fetched(request: Request, known: boolean, later: Later): void {
+    if (known) this.#handle(request, later);
+    else if (request.verb === Verb.get && request.atLeast !== undefined) {
+      this.refuse(request.requestId, "writeNotHere");
+    } else this.refuse(request.requestId, "stillJoining");
+  }
+
+  #handle(request: Request, later: Later): void {
     const { requestId } = request;
     const service = this.#service;
     const writer = this.#writer;
@@ -52,19 +88,26 @@ export class RequestHandler {
         encodeGetReply(writer, requestId, service.get(request.id));
         break;
       case Verb.create:
-        this.#wrote(requestId, service.create(request.id, request.attributes, request.lifetime));
+        this.#wrote(
+          request,
+          service.create(request.id, request.attributes, request.lifetime),
+          later,
+        );
         break;
       case Verb.set:
-        this.#wrote(requestId, service.set(request.id, request.attributes, request.lifetime));
+        this.#wrote(request, service.set(request.id, request.attributes, request.lifetime), later);
         break;
       case Verb.patch:
-        this.#wrote(requestId, service.patch(request.id, request.set, request.unset));
+        this.#wrote(request, service.patch(request.id, request.set, request.unset), later);
         break;
       case Verb.touch:
-        this.#wrote(requestId, service.touch(request.id, request.idleMs));
+        this.#wrote(request, service.touch(request.id, request.idleMs), later);
         break;
       case Verb.destroy:
-        this.#wrote(requestId, service.destroy(request.id));
+        this.#wrote(request, service.destroy(request.id), later);
+        break;
+      case Verb.rotate:
+        this.#wrote(request, service.rotate(request.id, request.newId), later);
         break;
       case Verb.list:
         encodeListReply(writer, requestId, service.list(request.query));
@@ -104,8 +147,20 @@ export class RequestHandler {
     encodeReportReply(this.#writer, requestId, report);
   }
 
-  #wrote(requestId: number, outcome: WriteOutcome): void {
+  #wrote(request: WriteRequest, outcome: WriteOutcome, later: Later): void {
+    const { requestId, ack } = request;
     if (outcome.refusal !== undefined) this.refuse(requestId, reasonOf[outcome.refusal]);
-    else encodeWriteReply(this.#writer, requestId, outcome);
+    else if (ack === undefined) encodeWriteReply(this.#writer, requestId, outcome);
+    else if (outcome.stamp === undefined) encodeWriteReply(this.#writer, requestId, outcome, 0);
+    else this.#confirm(request, ack, outcome, later);
+  }
+
+  #confirm(request: WriteRequest, ack: AckRequest, outcome: WriteOutcome, later: Later): void {
+    const { requestId } = request;
+    const id = request.verb === Verb.rotate ? request.newId : request.id;
+    const waits = this.#service.confirm(id, ack, (peers) => {
+      later(() => encodeWriteReply(this.#writer, requestId, outcome, peers));
+    });
+    if (!waits) this.refuse(requestId, "acksTooMany");
   }
 }

@@ -3,7 +3,7 @@ import { limits } from "../protocol/limits.ts";
 import { FrameSplitter } from "./framing.ts";
 import { localProtocolVersion, type RefusalReason, Verb } from "./messages.ts";
 import { MsgpackReader, type MsgpackWriter } from "./msgpack.ts";
-import { type BadRequest, decodeRequest, type Request } from "./request-codec.ts";
+import { type BadRequest, decodeRequest, type Request } from "./request-decoder.ts";
 import type { RequestHandler } from "./request-handler.ts";
 import type { ServerCounters } from "./server-counters.ts";
 
@@ -86,21 +86,16 @@ export class ServerConnection {
     const request = decodeRequest(this.#reader);
     this.#surroundings.counters.requests += 1;
     if (request.verb !== 0 && this.#greeted && request.verb !== Verb.hello) {
-      const { handler } = this.#surroundings;
-      const unknown = handler.unknownSession(request);
-      if (unknown === undefined) handler.handle(request);
-      else handler.fetch(unknown, (known) => this.#resume(request, known));
+      this.#surroundings.handler.handle(request, this.#later);
     } else this.#serveUnusual(request);
   }
 
-  /** The session that a request is about has been fetched, or nobody was able to tell. */
-  #resume(request: Request, known: boolean): void {
+  /** A reply that had to wait for peers. */
+  readonly #later = (write: () => void): void => {
     if (this.#state === "refused" || this.#socket.destroyed) return;
-    const { handler } = this.#surroundings;
-    if (known) handler.handle(request);
-    else handler.refuse(request.requestId, "stillJoining");
+    write();
     this.#flush();
-  }
+  };
 
   #serveUnusual(request: Request | BadRequest): void {
     const { handler } = this.#surroundings;
@@ -111,7 +106,7 @@ export class ServerConnection {
       if (request.version !== localProtocolVersion) this.refuse(requestId, "versionUnknown");
       else {
         this.#greeted = true;
-        handler.handle(request);
+        handler.handle(request, this.#later);
       }
     } else if (!this.#greeted) this.refuse(requestId, "helloMissing");
     else if (request.verb === 0) handler.refuse(requestId, request.reason);

@@ -1,4 +1,5 @@
 import type {
+  AckRequest,
   Lifetime,
   ListPage,
   ListQuery,
@@ -6,17 +7,25 @@ import type {
   SessionView,
   WriteOutcome,
 } from "../core/commands.ts";
+import type { Stamp } from "../session/stamp.ts";
 
 /** What the local socket offers; the daemon implements it over the replica. All calls are local. */
 export interface SessionService {
   hello(): HelloReply;
   /**
-   * Whether commands on this session can be answered truthfully now. A sidecar that has just been
-   * started does not know all sessions yet; then `fetch` it first.
+   * Whether commands on this session can be answered truthfully now, from a state that includes
+   * `write` if that is given. A sidecar that has just been started does not know all sessions yet,
+   * and a write on another node may not have arrived; then `fetch` it first.
    */
-  knows(id: string): boolean;
+  knows(id: string, write?: Stamp): boolean;
   /** Calls back, later. False: nobody was able to tell. */
-  fetch(id: string, done: (known: boolean) => void): void;
+  fetch(id: string, write: Stamp | undefined, done: (known: boolean) => void): void;
+  /**
+   * Directly after a write to this session: calls back, later, with the number of peers that have
+   * applied it, as soon as there are so many as asked for, or when the time is over. False: too
+   * many writes wait, and it will not call back.
+   */
+  confirm(id: string, ack: AckRequest, done: (peers: number) => void): boolean;
   get(id: string): SessionView | undefined;
   /** Starts a session; refused with `exists` while one of that id is alive. Revives a dead one. */
   create(id: string, attributes: readonly NamedValue[], lifetime: Lifetime): WriteOutcome;
@@ -30,6 +39,11 @@ export interface SessionService {
   /** Extends a live session; `idleMs` changes how long it may stay unused. */
   touch(id: string, idleMs: number | undefined): WriteOutcome;
   destroy(id: string): WriteOutcome;
+  /**
+   * Moves a live session to a new id; the old one is destroyed. Refused with `exists` while the new
+   * one is alive; `applied: false` when there is no session of the old id.
+   */
+  rotate(id: string, newId: string): WriteOutcome;
   list(query: ListQuery): ListPage;
   count(): number;
   stats(): Record<string, unknown>;

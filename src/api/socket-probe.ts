@@ -3,7 +3,7 @@ import { limits } from "../protocol/limits.ts";
 import { FrameSplitter } from "./framing.ts";
 import { MsgpackReader, MsgpackWriter } from "./msgpack.ts";
 import { decodeReplyHead, decodeReportReply } from "./reply-codec.ts";
-import { encodeHello } from "./request-codec.ts";
+import { encodeHello } from "./request-encoder.ts";
 
 /** Whether anybody listens on a socket file, and who. */
 export type SocketUse =

@@ -6,6 +6,7 @@ import { destroyCommand } from "./commands/destroy.ts";
 import { getCommand } from "./commands/get.ts";
 import { listCommand } from "./commands/list.ts";
 import { peersCommand } from "./commands/peers.ts";
+import { rotateCommand } from "./commands/rotate.ts";
 import { setCommand } from "./commands/set.ts";
 import { startCommand } from "./commands/start.ts";
 import { statsCommand } from "./commands/stats.ts";
@@ -39,6 +40,7 @@ function createParser(argv: readonly string[]) {
     .command(getCommand)
     .command(setCommand)
     .command(destroyCommand)
+    .command(rotateCommand)
     .command(listCommand)
     .command(configCommand)
     .command(demoCommand)

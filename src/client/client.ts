@@ -1,6 +1,6 @@
 import { EventEmitter } from "node:events";
 import { Verb } from "../api/messages.ts";
-import type { MsgpackReader } from "../api/msgpack.ts";
+import type { MsgpackReader, MsgpackWriter } from "../api/msgpack.ts";
 import {
   decodeCountReply,
   decodeGetReply,
@@ -10,18 +10,20 @@ import {
   decodeWriteReply,
 } from "../api/reply-codec.ts";
 import {
-  encodeAddressed,
+  encodeDestroy,
+  encodeGet,
   encodeHello,
   encodeList,
   encodePatch,
   encodePlain,
+  encodeRotate,
   encodeStore,
   encodeTouch,
-} from "../api/request-codec.ts";
+} from "../api/request-encoder.ts";
 import { limits } from "../protocol/limits.ts";
-import type { Stamp } from "../session/stamp.ts";
 import { Connection } from "./connection.ts";
 import { invalid, malformedReply } from "./errors.ts";
+import { parseStamp, stampText } from "./stamp-text.ts";
 import { packAttributes, setOwn, unpackReport, unpackValue } from "./values.ts";
 
 export interface ClientOptions {
@@ -39,6 +41,31 @@ export interface LifetimeOptions {
   readonly absoluteMs?: number | undefined;
 }
 
+/** Writes are acknowledged when the local sidecar has them, unless more is asked for. */
+export interface AckOptions {
+  /** Wait until so many other nodes have the write. */
+  readonly ack?: number | undefined;
+  /** But no longer than this; 500 by default, and less than the client's `timeoutMs`. */
+  readonly ackTimeoutMs?: number | undefined;
+}
+
+export interface WriteResult {
+  /** Whether there was such a session; of create and set: whether it is now stored. */
+  readonly applied: boolean;
+  /** Names this write, for `atLeast`; undefined: nothing had to be written. */
+  readonly stamp: string | undefined;
+  /**
+   * With `ack`: how many other nodes have the write. Fewer than asked for when the time was over
+   * first; the write goes on its way all the same.
+   */
+  readonly confirmations: number | undefined;
+}
+
+export interface GetOptions {
+  /** The stamp of an earlier write, on whatever node: what is returned includes it. */
+  readonly atLeast?: string | undefined;
+}
+
 export interface Session<T extends object = Record<string, unknown>> {
   readonly id: string;
   readonly attributes: T;
@@ -48,7 +75,7 @@ export interface Session<T extends object = Record<string, unknown>> {
   readonly expiresAt: number | undefined;
 }
 
-export interface PatchOptions {
+export interface PatchOptions extends AckOptions {
   readonly set?: object | undefined;
   readonly unset?: readonly string[] | undefined;
 }
@@ -87,6 +114,7 @@ const timeoutMsDefault = 1_000;
  */
 export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
   readonly #connection: Connection;
+  readonly #timeoutMs: number;
   #closing: Promise<void> | undefined;
 
   constructor(options: ClientOptions = {}) {
@@ -95,6 +123,7 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
     if (!(timeoutMs > 0 && timeoutMs <= 2_147_483_647)) {
       throw invalid("timeoutMs is not a number of milliseconds above 0");
     }
+    this.#timeoutMs = timeoutMs;
     this.#connection = new Connection({
       path: options.socket || undefined,
       timeoutMs,
@@ -112,66 +141,80 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
   async create(
     id: string,
     attributes: object,
-    lifetime: LifetimeOptions = {},
-  ): Promise<{ stamp: string }> {
-    const reply = await this.#store(Verb.create, { id, attributes, lifetime });
-    return { stamp: opaque(reply.stamp) };
+    options: LifetimeOptions & AckOptions = {},
+  ): Promise<WriteResult> {
+    return this.#store(Verb.create, { id, attributes, options });
   }
 
-  /** Undefined: there is none (any more). */
+  /**
+   * Undefined: there is none (any more). Rejects with SESSIONCAST_BEHIND when the write that
+   * `atLeast` names has neither arrived at this node in time nor could be fetched.
+   */
   async get<T extends object = Record<string, unknown>>(
     id: string,
+    options: GetOptions = {},
   ): Promise<Session<T> | undefined> {
     requireText(id);
+    const atLeast = options.atLeast === undefined ? undefined : parseStamp(options.atLeast);
     return this.#connection.request(
-      (writer, requestId) => encodeAddressed(writer, requestId, { verb: Verb.get, id }),
+      (writer, requestId) => encodeGet(writer, requestId, { id, atLeast }),
       (reader) => decodeSession<T>(id, reader),
     );
   }
 
   /**
-   * Replaces all attributes, or starts the session. False: a session of this id was destroyed, and
-   * stays so; only `create` starts it anew.
+   * Replaces all attributes, or starts the session. Not applied: a session of this id was
+   * destroyed, and stays so; only `create` starts it anew.
    */
-  async set(id: string, attributes: object, lifetime: LifetimeOptions = {}): Promise<boolean> {
-    const reply = await this.#store(Verb.set, { id, attributes, lifetime });
-    return reply.applied;
+  async set(
+    id: string,
+    attributes: object,
+    options: LifetimeOptions & AckOptions = {},
+  ): Promise<WriteResult> {
+    return this.#store(Verb.set, { id, attributes, options });
   }
 
-  /** Changes some attributes of a session and leaves the others. False: there is none. */
-  async patch(id: string, changes: PatchOptions): Promise<boolean> {
+  /** Changes some attributes of a session and leaves the others. */
+  async patch(id: string, changes: PatchOptions): Promise<WriteResult> {
     requireText(id);
     const packed = packAttributes(changes.set ?? {});
     const unset =
       changes.unset === undefined ? packed.absent : [...changes.unset, ...packed.absent];
     for (const name of unset) requireText(name);
     for (const { name } of packed.attributes) requireText(name);
-    const reply = await this.#connection.request(
-      (writer, requestId) => encodePatch(writer, requestId, { id, set: packed.attributes, unset }),
-      decodeWriteReply,
-    );
-    return reply.applied;
+    const ack = this.#ackOf(changes);
+    const patch = { id, set: packed.attributes, unset, ack };
+    return this.#write((writer, requestId) => encodePatch(writer, requestId, patch));
   }
 
-  /** Counts as a use of the session. False: there is none. */
-  async touch(id: string, { idleMs }: { idleMs?: number | undefined } = {}): Promise<boolean> {
+  /** Counts as a use of the session. */
+  async touch(
+    id: string,
+    options: { readonly idleMs?: number | undefined } & AckOptions = {},
+  ): Promise<WriteResult> {
+    const { idleMs } = options;
     requireText(id);
     requireDuration(idleMs);
-    const reply = await this.#connection.request(
-      (writer, requestId) => encodeTouch(writer, requestId, { id, idleMs }),
-      decodeWriteReply,
-    );
-    return reply.applied;
+    const touch = { id, idleMs, ack: this.#ackOf(options) };
+    return this.#write((writer, requestId) => encodeTouch(writer, requestId, touch));
   }
 
-  /** False: there was none. */
-  async destroy(id: string): Promise<boolean> {
+  async destroy(id: string, options: AckOptions = {}): Promise<WriteResult> {
     requireText(id);
-    const reply = await this.#connection.request(
-      (writer, requestId) => encodeAddressed(writer, requestId, { verb: Verb.destroy, id }),
-      decodeWriteReply,
-    );
-    return reply.applied;
+    const destroy = { id, ack: this.#ackOf(options) };
+    return this.#write((writer, requestId) => encodeDestroy(writer, requestId, destroy));
+  }
+
+  /**
+   * Moves a session to another id: whoever knew the old one has nothing any more, which is the
+   * defence against session fixation at a login. Rejects with SESSIONCAST_CONFLICT while a session
+   * of the new id is alive.
+   */
+  async rotate(id: string, newId: string, options: AckOptions = {}): Promise<WriteResult> {
+    requireText(id);
+    requireText(newId);
+    const rotate = { id, newId, ack: this.#ackOf(options) };
+    return this.#write((writer, requestId) => encodeRotate(writer, requestId, rotate));
   }
 
   /** A page of the sessions of this node, in no useful order. */
@@ -237,27 +280,48 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
     session: {
       readonly id: string;
       readonly attributes: object;
-      readonly lifetime: LifetimeOptions;
+      readonly options: LifetimeOptions & AckOptions;
     },
-  ) {
+  ): Promise<WriteResult> {
     const { id } = session;
-    const { idleMs, absoluteMs } = session.lifetime;
+    const { idleMs, absoluteMs } = session.options;
     requireText(id);
     requireDuration(idleMs);
     requireDuration(absoluteMs);
     const { attributes } = packAttributes(session.attributes);
     for (const { name } of attributes) requireText(name);
-    const lifetime = { idleMs, absoluteMs };
-    return this.#connection.request(
-      (writer, requestId) => encodeStore(writer, requestId, { verb, id, attributes, lifetime }),
-      decodeWriteReply,
-    );
+    const store = {
+      verb,
+      id,
+      attributes,
+      lifetime: { idleMs, absoluteMs },
+      ack: this.#ackOf(session.options),
+    };
+    return this.#write((writer, requestId) => encodeStore(writer, requestId, store));
+  }
+
+  #write(encode: (writer: MsgpackWriter, requestId: number) => void): Promise<WriteResult> {
+    return this.#connection.request(encode, decodeResult);
+  }
+
+  #ackOf({ ack, ackTimeoutMs }: AckOptions) {
+    if (ack === undefined) return undefined;
+    const timeoutMs = ackTimeoutMs ?? Math.min(limits.confirmMsDefault, this.#timeoutMs / 2);
+    if (timeoutMs >= this.#timeoutMs) {
+      throw invalid("ackTimeoutMs is not below the timeoutMs of the client: raise that");
+    }
+    return { peers: ack, timeoutMs: Math.ceil(timeoutMs) };
   }
 }
 
 /** Does not connect before it is used. For adapters, which are made before the app runs. */
 export function createClient(options: ClientOptions = {}): Client {
   return new Client(options);
+}
+
+function decodeResult(reader: MsgpackReader): WriteResult {
+  const { applied, stamp, confirmations } = decodeWriteReply(reader);
+  return { applied, stamp: stamp.time === 0 ? undefined : stampText(stamp), confirmations };
 }
 
 function decodeSession<T extends object>(
@@ -273,7 +337,7 @@ function decodeSession<T extends object>(
     id,
     // What another program stored under a name is its affair; T is the app's word for it.
     attributes: attributes as T,
-    stamp: opaque(reply.stamp),
+    stamp: stampText(reply.stamp),
     expiresAt: reply.expiresAtMs === 0 ? undefined : reply.expiresAtMs,
   };
 }
@@ -285,10 +349,6 @@ function decodeReport(reader: MsgpackReader): Record<string, unknown> {
   } catch {
     throw malformedReply();
   }
-}
-
-function opaque(stamp: Stamp): string {
-  return `${stamp.time.toString(36)}-${stamp.tag.toString(36)}`;
 }
 
 /** How long ids and names may be is for the sidecar to say. */

@@ -1,13 +1,16 @@
 import { Client, type ClientOptions } from "./client.ts";
 
 export type {
+  AckOptions,
   ClientOptions,
+  GetOptions,
   LifetimeOptions,
   ListOptions,
   PatchOptions,
   Session,
   SessionList,
   SidecarInfo,
+  WriteResult,
 } from "./client.ts";
 export { Client, createClient } from "./client.ts";
 export { SessioncastError, type SessioncastErrorCode } from "./errors.ts";

@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 import { FrameSplitter } from "../api/framing.ts";
 import { MsgpackReader, MsgpackWriter } from "../api/msgpack.ts";
 import { decodeReplyHead } from "../api/reply-codec.ts";
-import { encodeHello } from "../api/request-codec.ts";
+import { encodeHello } from "../api/request-encoder.ts";
 import { clientSocketPath } from "../api/socket-path.ts";
 import { limits } from "../protocol/limits.ts";
 import { errorOfReply, malformedReply, SessioncastError, unavailable } from "./errors.ts";

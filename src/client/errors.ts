@@ -2,8 +2,9 @@ import { ErrorCode } from "../api/messages.ts";
 
 /**
  * - `SESSIONCAST_INVALID`: an argument is not allowed, or a value cannot be packed or unpacked;
- * - `SESSIONCAST_CONFLICT`: `create` of a session that is alive;
+ * - `SESSIONCAST_CONFLICT`: `create` of a session that is alive, or `rotate` to one;
  * - `SESSIONCAST_TOO_LARGE`: the session, or what was to be sent, is too large;
+ * - `SESSIONCAST_BEHIND`: the write that `atLeast` names did not come in time;
  * - `SESSIONCAST_PROTOCOL`: client and sidecar do not understand each other;
  * - `SESSIONCAST_UNAVAILABLE`: no sidecar, or the connection broke. A write may have been done;
  * - `SESSIONCAST_TIMEOUT`: no answer in time. A write may have been done;

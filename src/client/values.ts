@@ -1,5 +1,5 @@
 import { Packr, Unpackr } from "msgpackr";
-import type { PackedAttribute } from "../api/request-codec.ts";
+import type { PackedAttribute } from "../api/request-encoder.ts";
 import { invalid } from "./errors.ts";
 
 /**

@@ -31,6 +31,12 @@ export interface WriteOutcome {
   readonly refusal: Refusal | undefined;
 }
 
+/** A write waits until so many peers have applied it, or until its time is over. */
+export interface AckRequest {
+  readonly peers: number;
+  readonly timeoutMs: number;
+}
+
 export interface ListQuery {
   readonly prefix: string;
   readonly limit: number;

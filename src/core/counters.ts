@@ -42,6 +42,12 @@ export class Counters {
     fetchesFailed: 0,
     fetchesServed: 0,
   };
+  readonly confirmations = {
+    asked: 0,
+    refused: 0,
+    tooFew: 0,
+    given: 0,
+  };
   readonly membership = {
     heartbeatsSent: 0,
     heartbeatsReceived: 0,

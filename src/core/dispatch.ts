@@ -1,6 +1,7 @@
 import { unreachable } from "../base/assert.ts";
 import type { Now } from "../base/now.ts";
 import {
+  type Confirm,
   type Credit,
   type DeltaFrame,
   type Found,
@@ -19,7 +20,7 @@ import type { Donor } from "./reconcile/donor.ts";
 import type { Fetcher } from "./reconcile/fetcher.ts";
 import type { Join } from "./reconcile/join.ts";
 import type { Puller } from "./reconcile/puller.ts";
-import { leafLevel } from "./store/digest-trie.ts";
+import type { Confirmations } from "./stream/confirmations.ts";
 import type { OutgoingStream } from "./stream/outgoing-stream.ts";
 
 /** The parts of a replica that take frames. */
@@ -32,6 +33,7 @@ export interface FrameTakers {
   readonly antiEntropy: AntiEntropy;
   readonly join: Join;
   readonly fetcher: Fetcher;
+  readonly confirmations: Confirmations;
   /** What this node says of itself at this moment. */
   heartbeat(): Heartbeat;
 }
@@ -100,6 +102,12 @@ export class Dispatch {
       case Tag.absent:
         to.fetcher.onAbsent(peer, frame);
         return;
+      case Tag.confirm:
+        this.#onConfirm(peer, frame);
+        return;
+      case Tag.confirmed:
+        to.confirmations.onConfirmed(peer, frame);
+        return;
       default:
         unreachable(frame);
     }
@@ -111,7 +119,7 @@ export class Dispatch {
     if (!this.#to.peers.introduce(peer, heartbeat)) return;
     peer.heartbeatMs = monotonicMs;
     peer.incoming.announce(heartbeat.sequence, monotonicMs);
-    this.#to.antiEntropy.compare(peer, monotonicMs);
+    if (this.#to.antiEntropy.compare(peer, monotonicMs)) this.#to.confirmations.onEqual(peer);
     if (heartbeat.hello) {
       this.#counters.membership.heartbeatsSent += 1;
       this.#outbox.unicast(peer.address, [this.#to.heartbeat()]);
@@ -125,19 +133,24 @@ export class Dispatch {
       return;
     }
     const block = frame.tag === Tag.delta ? frame.block : peer.reassembly.add(frame, monotonicMs);
-    if (block !== undefined) this.#to.intake.takeBlock(peer, block, this.#now);
+    if (block === undefined) return;
+    if (!this.#to.intake.takeBlock(peer, block, this.#now)) peer.incoming.spoil(frame.sequence);
+  }
+
+  #onConfirm(peer: Peer, { first, last }: Confirm): void {
+    if (!peer.hasApplied(first, last)) return;
+    this.#counters.confirmations.given += 1;
+    this.#outbox.unicast(peer.address, [{ tag: Tag.confirmed, first, last }]);
   }
 
   #onFound(peer: Peer, found: Found): void {
     const { fetcher, intake, puller } = this.#to;
     if (found.block.length > 0) {
-      intake.takeTransfer(peer, [found.block], this.#now);
-      fetcher.onFound(found);
+      if (intake.takeFound(peer, found.block, this.#now)) fetcher.onFound(peer, found);
       return;
     }
-    const leaf = fetcher.leafOf(found.nonce);
-    const range = { level: leafLevel, prefix: leaf ?? 0 };
-    if (leaf !== undefined) puller.pull(peer, [range], this.#now.monotonicMs);
+    const leaf = fetcher.onTooLarge(peer, found.nonce);
+    if (leaf !== undefined) puller.pull(peer, [leaf], this.#now.monotonicMs);
   }
 
   /** A refusal or an end comes from the donor, a request for more from a receiver. */

@@ -9,6 +9,12 @@ import type { Peer } from "./membership/peer.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Store } from "./store/store.ts";
 
+/** What has become of the records of a transfer; see `Intake.takeTransfer`. */
+export interface Taken {
+  readonly changes: number;
+  readonly skipped: number;
+}
+
 /** Where peers' writes come in: decoded, refused when stamped in the future, merged. */
 export class Intake {
   readonly #codec: DeltaCodec;
@@ -31,28 +37,46 @@ export class Intake {
     this.#counters = counters;
   }
 
-  /** A block of the peer's delta stream. */
-  takeBlock(peer: Peer, block: Uint8Array, now: Now): void {
-    const deltas = this.#decode(block) ?? [];
+  /** A block of the peer's delta stream. Whether all of it is part of this node's state now. */
+  takeBlock(peer: Peer, block: Uint8Array, now: Now): boolean {
+    const deltas = this.#decode(block);
+    if (deltas === undefined) return false;
     this.#counters.stream.deltasReceived += deltas.length;
-    for (const delta of deltas) this.#apply(peer, delta, now);
+    let whole = true;
+    for (const delta of deltas) {
+      const outcome = this.#apply(peer, delta, now);
+      if (outcome === "skewed" || outcome === "late") whole = false;
+    }
+    return whole;
+  }
+
+  /** A session that was asked for. Whether all that the peer has of it has been looked at. */
+  takeFound(peer: Peer, block: Uint8Array, now: Now): boolean {
+    const deltas = this.#decode(block) ?? [];
+    this.#counters.reconcile.recordsReceived += deltas.length;
+    let whole = deltas.length > 0;
+    for (const delta of deltas) if (this.#apply(peer, delta, now) === "skewed") whole = false;
+    return whole;
   }
 
   /**
-   * Blocks of a transfer. The number of records that changed something here; undefined when a
-   * block is not valid.
+   * Blocks of a transfer. The numbers of records that changed something here, and of those that
+   * were not looked at; undefined when a block is not valid.
    */
-  takeTransfer(peer: Peer, blocks: readonly Uint8Array[], now: Now): number | undefined {
+  takeTransfer(peer: Peer, blocks: readonly Uint8Array[], now: Now): Taken | undefined {
     let changes = 0;
+    let skipped = 0;
     for (const block of blocks) {
       const deltas = this.#decode(block);
       if (deltas === undefined) return undefined;
       this.#counters.reconcile.recordsReceived += deltas.length;
       for (const delta of deltas) {
-        if (this.#hasRoomFor(delta) && this.#apply(peer, delta, now)) changes += 1;
+        const outcome = this.#hasRoomFor(delta) ? this.#apply(peer, delta, now) : "skipped";
+        if (outcome === "changed") changes += 1;
+        else if (outcome === "skipped" || outcome === "skewed") skipped += 1;
       }
     }
-    return changes;
+    return { changes, skipped };
   }
 
   /** Follows the peer's clock, or takes note of how far it is ahead and does not. */
@@ -82,18 +106,21 @@ export class Intake {
     return !this.#store.full || delta.life?.alive === false || this.#store.has(delta.id);
   }
 
-  /** Whether it changed anything. */
-  #apply(peer: Peer, delta: SessionDelta, now: Now): boolean {
+  #apply(peer: Peer, delta: SessionDelta, now: Now): "changed" | "known" | "late" | "skewed" {
     const time = latestTime(delta);
     if (!this.#clock.observe(time, now.wallMs)) {
       this.#counters.stream.skewedDeltas += 1;
       this.noteClock(peer, time, now);
-      return false;
+      return "skewed";
     }
     const applied = this.#store.apply(delta, now.wallMs);
-    if (applied === undefined) this.#counters.stream.lateDeltas += 1;
-    else if (applied.changed) this.#counters.stream.deltasApplied += 1;
-    return applied?.changed === true;
+    if (applied === undefined) {
+      this.#counters.stream.lateDeltas += 1;
+      return "late";
+    }
+    if (!applied.changed) return "known";
+    this.#counters.stream.deltasApplied += 1;
+    return "changed";
   }
 }
 

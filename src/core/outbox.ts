@@ -10,6 +10,8 @@ export interface Outbox {
   /** One datagram to one peer. */
   unicast(address: Address, frames: readonly Frame[]): void;
   notify(event: CoreEvent): void;
+  /** So many peers have applied the write, or its time is over. See `Replica.confirm`. */
+  confirmed(ticket: number, peers: number): void;
   /** A fetch ended. Known: whether there is such a session can now be said truthfully. */
   fetched(ticket: number, known: boolean): void;
 }

@@ -4,7 +4,10 @@ import type { DeltaCodec } from "../protocol/delta-codec.ts";
 import { type BootId, type Datagram, type Heartbeat, type Phase, Tag } from "../protocol/frames.ts";
 import { limits } from "../protocol/limits.ts";
 import { HybridClock } from "../session/hybrid-clock.ts";
+import { includesWrite } from "../session/record.ts";
+import { type Stamp, tagOf } from "../session/stamp.ts";
 import type {
+  AckRequest,
   Lifetime,
   ListPage,
   ListQuery,
@@ -28,6 +31,7 @@ import { Puller } from "./reconcile/puller.ts";
 import { Sessions } from "./sessions.ts";
 import { Store, type StoreOptions } from "./store/store.ts";
 import { StoreAlarms } from "./store/store-alarms.ts";
+import { Confirmations } from "./stream/confirmations.ts";
 import { OutgoingStream } from "./stream/outgoing-stream.ts";
 
 export interface ReplicaOptions extends StoreOptions {
@@ -61,6 +65,7 @@ export class Replica {
   readonly #antiEntropy: AntiEntropy;
   readonly #join: Join;
   readonly #fetcher: Fetcher;
+  readonly #confirmations: Confirmations;
   readonly #departure = new Departure();
   readonly #alarms: StoreAlarms;
   readonly #dispatch: Dispatch;
@@ -72,8 +77,7 @@ export class Replica {
     this.#options = options;
     this.#outbox = outbox;
     const { counters } = this;
-    // The random half of the boot id; 31 bits stay an unboxed number in memory.
-    const tag = Number.parseInt(options.boot.slice(-8), 16) >>> 1;
+    const tag = tagOf(options.boot);
     const self = { boot: options.boot, name: options.name, tag };
     this.store = new Store(options, counters);
     this.peers = new PeerTable(self, prng, outbox, counters);
@@ -89,6 +93,7 @@ export class Replica {
       this.#clock,
       {
         changed: (record, stamp) => this.#outgoing.changed(record, stamp),
+        movedTogether: (source, target) => this.#outgoing.changedTogether(source, target),
         isComplete: () => this.#join.phase === "ready",
       },
     );
@@ -98,12 +103,14 @@ export class Replica {
       received: (peer, blocks) => this.#intake.takeTransfer(peer, blocks, this.#now),
       ended: (transfer, completed) => {
         this.#antiEntropy.ended(transfer);
+        this.#fetcher.onTransferEnded(transfer, completed);
         this.#join.ended(transfer, completed, this.#now.monotonicMs);
       },
     });
     this.#antiEntropy = new AntiEntropy(this.store, this.#puller, outbox, counters);
     this.#join = new Join(this.#puller, outbox);
     this.#fetcher = new Fetcher(this.store, prng, outbox, counters);
+    this.#confirmations = new Confirmations(this.peers, outbox, counters);
     this.#alarms = new StoreAlarms(outbox);
     this.#dispatch = new Dispatch(
       {
@@ -115,6 +122,7 @@ export class Replica {
         antiEntropy: this.#antiEntropy,
         join: this.#join,
         fetcher: this.#fetcher,
+        confirmations: this.#confirmations,
         heartbeat: () => this.#heartbeat(false),
       },
       outbox,
@@ -178,18 +186,37 @@ export class Replica {
     return this.#sessions.destroy(id, now.wallMs);
   }
 
+  rotate(id: string, newId: string, now: Now): WriteOutcome {
+    return this.#sessions.rotate(id, newId, now.wallMs);
+  }
+
+  /**
+   * To be called in the turn of a write: how many peers have applied it comes back under this
+   * number through `Outbox.confirmed`. Undefined: too many writes wait.
+   */
+  confirm(id: string, ack: AckRequest, now: Now): number | undefined {
+    const record = this.store.peek(id);
+    return this.#confirmations.wait(record, ack, this.#outgoing.sequence, now.monotonicMs);
+  }
+
   list(query: ListQuery, now: Now): ListPage {
     return this.#sessions.list(query, now.wallMs);
   }
 
-  /** Whether a command on this session can be answered now; else it must be fetched first. */
-  knows(id: string): boolean {
-    return this.#join.phase !== "joining" || this.store.has(id);
+  /**
+   * Whether a command on this session can be answered now, from a state that includes `write` if
+   * that is given; else it must be fetched first.
+   */
+  knows(id: string, write?: Stamp): boolean {
+    const record = this.store.peek(id);
+    if (this.#join.phase === "joining" && record === undefined) return false;
+    if (write === undefined || write.tag === tagOf(this.#options.boot)) return true;
+    return record !== undefined && includesWrite(record, write);
   }
 
   /** See `Outbox.fetched`, which gets this number. Undefined: too many are under way. */
-  fetch(id: string, now: Now): number | undefined {
-    return this.#fetcher.start(id, now.monotonicMs);
+  fetch(id: string, write: Stamp | undefined, now: Now): number | undefined {
+    return this.#fetcher.start(id, write, now.monotonicMs);
   }
 
   /** Sends what is pending and does what is due. */
@@ -206,6 +233,8 @@ export class Replica {
       this.#outgoing.flush();
       this.#heartbeats.dataSent(monotonicMs);
     }
+    this.#confirmations.sent(this.#outgoing.sequence, monotonicMs);
+    this.#confirmations.tick(monotonicMs);
     this.peers.tick(monotonicMs);
     for (const peer of this.peers.all()) this.#askForMissing(peer);
     this.#puller.tick(monotonicMs);
@@ -228,6 +257,7 @@ export class Replica {
       this.#join.dueMs,
       this.#departure.dueMs,
       this.#fetcher.dueMs,
+      this.#confirmations.dueMs,
     );
     for (const peer of this.peers.all()) dueMs = Math.min(dueMs, peer.incoming.dueMs);
     if (this.#join.phase === "ready") dueMs = Math.min(dueMs, this.#antiEntropy.dueMs(this.peers));

@@ -40,6 +40,7 @@ export class Sessions {
   readonly #store: Store;
   readonly #clock: HybridClock;
   readonly #changed: (record: StoredRecord, stamp: Stamp) => void;
+  readonly #movedTogether: (source: StoredRecord, target: StoredRecord) => void;
   readonly #isComplete: () => boolean;
 
   constructor(
@@ -49,6 +50,8 @@ export class Sessions {
     hooks: {
       /** A write is to be sent to the peers. */
       changed(record: StoredRecord, stamp: Stamp): void;
+      /** These changed by one write, and no peer must hear of one without the other. */
+      movedTogether(source: StoredRecord, target: StoredRecord): void;
       /** Whether the state of the peers has been taken over. */
       isComplete(): boolean;
     },
@@ -57,6 +60,7 @@ export class Sessions {
     this.#store = store;
     this.#clock = clock;
     this.#changed = hooks.changed;
+    this.#movedTogether = hooks.movedTogether;
     this.#isComplete = hooks.isComplete;
   }
 
@@ -147,9 +151,35 @@ export class Sessions {
     if (held?.place === "tombstones") return nothingWritten;
     if (held === undefined && !this.#store.hasEvicted && this.#isComplete()) return nothingWritten;
     const stamp = this.#stamp(wallMs);
-    const life: Life = { stamp, alive: false, absoluteDeadlineMs: 0 };
-    const delta = { id, life, floor: stamp, attributes: [], expiry: undefined };
-    return { ...this.#write(delta, wallMs, stamp), applied: visible };
+    return { ...this.#write(tombstone(id, stamp), wallMs, stamp), applied: visible };
+  }
+
+  /**
+   * Moves a session to another id, with all it holds: whoever knew the old id (session fixation)
+   * has nothing any more. Both ids change by one stamp, and are sent as one.
+   */
+  rotate(id: string, newId: string, wallMs: number): WriteOutcome {
+    const record = this.#visible(id, wallMs);
+    if (record === undefined) return nothingWritten;
+    if (id === newId || this.#visible(newId, wallMs) !== undefined) return refused("exists");
+    const kept = record.attributes.filter(isKept);
+    const { idleMs } = record.expiry;
+    const { absoluteDeadlineMs } = record.life;
+    const stamp = this.#stamp(wallMs);
+    const moved: SessionDelta = {
+      id: newId,
+      life: { stamp, alive: true, absoluteDeadlineMs },
+      floor: stamp,
+      attributes: kept.map(({ name, value }) => ({ name, stamp, value })),
+      expiry: expiryAt(stamp, idleMs, wallMs),
+    };
+    const refusal = refusalOf(newId, sizeOf(moved.attributes));
+    if (refusal !== undefined) return refused(refusal);
+    this.#write(tombstone(id, stamp), wallMs, stamp, record);
+    const outcome = this.#write(moved, wallMs, stamp);
+    const target = this.#store.peek(newId);
+    if (target !== undefined) this.#movedTogether(record, target);
+    return outcome;
   }
 
   /**
@@ -254,6 +284,11 @@ export class Sessions {
 
 const noAttributes: readonly Attribute[] = [];
 const unchangedLifetime: Lifetime = { idleMs: undefined, absoluteMs: undefined };
+
+function tombstone(id: string, stamp: Stamp): SessionDelta {
+  const life: Life = { stamp, alive: false, absoluteDeadlineMs: 0 };
+  return { id, life, floor: stamp, attributes: [], expiry: undefined };
+}
 
 function refused(refusal: Refusal): WriteOutcome {
   return { applied: false, stamp: undefined, refusal };

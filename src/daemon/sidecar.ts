@@ -77,8 +77,9 @@ function sessionService(
   };
   return {
     ...about,
-    knows: (id) => replica.knows(id),
-    fetch: (id, done) => driver.fetch(id, done),
+    knows: (id, write) => replica.knows(id, write),
+    fetch: (id, write, done) => driver.fetch(id, write, done),
+    confirm: (id, ack, done) => driver.confirm(id, ack, done),
     get: (id) => replica.get(id, driver.now()),
     create: (id, attributes, lifetime) =>
       written(replica.create(id, attributes, lifetime, driver.now())),
@@ -86,6 +87,7 @@ function sessionService(
     patch: (id, set, unset) => written(replica.patch(id, set, unset, driver.now())),
     touch: (id, idleMs) => written(replica.touch(id, idleMs, driver.now())),
     destroy: (id) => written(replica.destroy(id, driver.now())),
+    rotate: (id, newId) => written(replica.rotate(id, newId, driver.now())),
     list: (query) => replica.list(query, driver.now()),
     count: () => replica.store.aliveCount,
   };

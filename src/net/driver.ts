@@ -1,9 +1,10 @@
 import type { Now } from "../base/now.ts";
 import { Prng } from "../base/prng.ts";
+import type { AckRequest } from "../core/commands.ts";
 import type { Address, CoreEvent, Outbox } from "../core/outbox.ts";
 import { Replica, type ReplicaOptions } from "../core/replica.ts";
 import type { BootId, Frame } from "../protocol/frames.ts";
-import { stampTimeOf } from "../session/stamp.ts";
+import { type Stamp, stampTimeOf } from "../session/stamp.ts";
 import { type ClusterIdentity, DatagramCodec } from "../wire/datagram-codec.ts";
 import { deltaCodec } from "../wire/delta-codec.ts";
 import type { Reject } from "../wire/header.ts";
@@ -33,6 +34,7 @@ export class Driver implements Outbox {
   readonly #onEvent: (event: CoreEvent) => void;
   readonly #clock: SteadyClock;
   readonly #fetching = new Map<number, (known: boolean) => void>();
+  readonly #confirming = new Map<number, (peers: number) => void>();
   #transport: Transport | undefined;
   #turn: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -86,8 +88,8 @@ export class Driver implements Outbox {
   }
 
   /** Calls back, later, once the session has been fetched or nobody was able to tell. */
-  fetch(id: string, done: (known: boolean) => void): void {
-    const ticket = this.replica.fetch(id, this.now());
+  fetch(id: string, write: Stamp | undefined, done: (known: boolean) => void): void {
+    const ticket = this.replica.fetch(id, write, this.now());
     if (ticket === undefined) setImmediate(done, false);
     else this.#fetching.set(ticket, done);
     this.wake();
@@ -97,6 +99,24 @@ export class Driver implements Outbox {
     const done = this.#fetching.get(ticket);
     this.#fetching.delete(ticket);
     done?.(known);
+  }
+
+  /**
+   * To be called in the turn of a write: calls back, later, with how many peers have applied it.
+   * False: too many writes wait already, and it will not.
+   */
+  confirm(id: string, ack: AckRequest, done: (peers: number) => void): boolean {
+    const ticket = this.replica.confirm(id, ack, this.now());
+    if (ticket === undefined) return false;
+    this.#confirming.set(ticket, done);
+    this.wake();
+    return true;
+  }
+
+  confirmed(ticket: number, peers: number): void {
+    const done = this.#confirming.get(ticket);
+    this.#confirming.delete(ticket);
+    done?.(peers);
   }
 
   notify(event: CoreEvent): void {

@@ -22,6 +22,8 @@ export const Tag = {
   fetch: 14,
   found: 15,
   absent: 16,
+  confirm: 17,
+  confirmed: 18,
 } as const;
 
 export const protocolVersion = 1;
@@ -169,6 +171,20 @@ export interface Absent {
   readonly nonce: number;
 }
 
+/** "Tell me once you have applied all numbers from `first` to `last` of my stream." */
+export interface Confirm {
+  readonly tag: typeof Tag.confirm;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** "I have": nothing of the range is missing, was given up, or was refused. */
+export interface Confirmed {
+  readonly tag: typeof Tag.confirmed;
+  readonly first: number;
+  readonly last: number;
+}
+
 export type Frame =
   | Heartbeat
   | Leave
@@ -185,7 +201,9 @@ export type Frame =
   | Credit
   | Fetch
   | Found
-  | Absent;
+  | Absent
+  | Confirm
+  | Confirmed;
 
 /** A datagram whose header and frames were found valid. */
 export interface Datagram {

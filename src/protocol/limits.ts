@@ -107,7 +107,16 @@ export const limits = {
   /** Rounds with a peer that bring nothing new become rarer, up to this. */
   roundEveryMsMax: 60_000,
 
-  // Fetching single sessions while joining.
+  // Writes that wait for peers to have them.
+  /** How many may wait at once. */
+  confirmationsMax: 8_192,
+  confirmRetryMs: 10,
+  confirmRetryMsMax: 160,
+  /** How long a client may have a write wait, and how long it does if the client does not say. */
+  confirmMsMax: 10_000,
+  confirmMsDefault: 500,
+
+  // Fetching single sessions: while joining, and for reads that ask for a certain write.
   fetchesMax: 1_024,
   /** Requests that wait for the same session. */
   fetchWaitersMax: 256,

@@ -1,4 +1,4 @@
-import { type Stamp, zeroStamp } from "./stamp.ts";
+import { compareStamps, type Stamp, zeroStamp } from "./stamp.ts";
 
 /**
  * An attribute's value: bytes that no sidecar ever interprets, held as a string with one character
@@ -102,6 +102,19 @@ export function deltaSince(state: SessionState, since: Stamp): SessionDelta {
 
 function isFresh(stamp: Stamp, since: Stamp): boolean {
   return stamp.tag === since.tag && stamp.time >= since.time;
+}
+
+/**
+ * Whether a state provably includes the write of this stamp: it still shows, or everything that it
+ * can have written has been replaced. False does not mean that it does not.
+ */
+export function includesWrite(state: SessionState, write: Stamp): boolean {
+  const { life, floor, expiry } = state;
+  if (compareStamps(floor, write) > 0 && compareStamps(life.stamp, write) > 0) return true;
+  for (const stamp of [life.stamp, floor, expiry.stamp]) {
+    if (compareStamps(stamp, write) === 0) return true;
+  }
+  return state.attributes.some(({ stamp }) => compareStamps(stamp, write) === 0);
 }
 
 export function findAttribute(state: SessionState, name: string): Attribute | undefined {

@@ -13,6 +13,11 @@ export interface Stamp {
   readonly tag: number;
 }
 
+/** The tag of a boot: half of its random part; 31 bits stay an unboxed number in memory. */
+export function tagOf(boot: string): number {
+  return Number.parseInt(boot.slice(-8), 16) >>> 1;
+}
+
 /** 2020-01-01T00:00:00Z in milliseconds since 1970. */
 export const stampEpochMs = 1_577_836_800_000;
 export const stampsPerMs = 4096;

@@ -104,6 +104,11 @@ function writeBody(writer: ByteWriter, frame: Frame): void {
       writer.u32(frame.nonce);
       writer.bytes(frame.block);
       return;
+    case Tag.confirm:
+    case Tag.confirmed:
+      writer.u48(frame.first);
+      writer.u48(frame.last);
+      return;
     default:
       unreachable(frame);
   }
@@ -141,6 +146,9 @@ function readBody(reader: ByteReader, tag: number, length: number): Frame | unde
       return readFetch(reader);
     case Tag.found:
       return { tag, nonce: reader.u32(), block: reader.view(length - 4) };
+    case Tag.confirm:
+    case Tag.confirmed:
+      return readConfirmation(reader, tag);
     default:
       return undefined;
   }
@@ -150,6 +158,15 @@ function readFetch(reader: ByteReader): Frame | undefined {
   const nonce = reader.u32();
   const id = reader.text();
   return id.length === 0 ? undefined : { tag: Tag.fetch, nonce, id };
+}
+
+function readConfirmation(
+  reader: ByteReader,
+  tag: typeof Tag.confirm | typeof Tag.confirmed,
+): Frame | undefined {
+  const first = reader.u48();
+  const last = reader.u48();
+  return first === 0 || first > last ? undefined : { tag, first, last };
 }
 
 function writeHeartbeat(writer: ByteWriter, frame: Heartbeat): void {

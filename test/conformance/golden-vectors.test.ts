@@ -109,5 +109,7 @@ test("the numbers of frames are those of protocol version 1", () => {
     ["fetch", 14],
     ["found", 15],
     ["absent", 16],
+    ["confirm", 17],
+    ["confirmed", 18],
   ]);
 });

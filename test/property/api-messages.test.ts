@@ -18,15 +18,17 @@ import {
   encodeRefusal,
   encodeWriteReply,
 } from "../../src/api/reply-codec.ts";
+import { decodeRequest } from "../../src/api/request-decoder.ts";
 import {
-  decodeRequest,
-  encodeAddressed,
+  encodeDestroy,
+  encodeGet,
   encodeList,
   encodePatch,
   encodePlain,
+  encodeRotate,
   encodeStore,
   encodeTouch,
-} from "../../src/api/request-codec.ts";
+} from "../../src/api/request-encoder.ts";
 import { limits } from "../../src/protocol/limits.ts";
 
 const requestIds = fc.integer({ min: 1, max: 4_294_967_295 });
@@ -37,6 +39,20 @@ const times = fc.option(fc.nat({ max: limits.durationMsMax }), { nil: undefined 
 const stamps = fc.record(
   { time: fc.maxSafeNat(), tag: fc.nat({ max: 4_294_967_295 }) },
   { noNullPrototype: true },
+);
+const writes = fc.option(
+  stamps.map(({ time, tag }) => ({ time: Math.max(time, 1), tag })),
+  { nil: undefined },
+);
+const acks = fc.option(
+  fc.record(
+    {
+      peers: fc.integer({ min: 1, max: limits.peersMax }),
+      timeoutMs: fc.integer({ min: 1, max: limits.confirmMsMax }),
+    },
+    { noNullPrototype: true },
+  ),
+  { nil: undefined },
 );
 const packed = fc.uniqueArray(
   fc.record({ name: names, bytes: fc.uint8Array({ maxLength: 400 }) }, { noNullPrototype: true }),
@@ -65,13 +81,13 @@ function asValues(attributes: readonly { name: string; bytes: Uint8Array }[]) {
 test("requests that store come out as they went in", () => {
   const verbs = fc.constantFrom(Verb.create, Verb.set);
   fc.assert(
-    fc.property(requestIds, verbs, names, packed, times, times, (...drawn) => {
-      const [requestId, verb, id, attributes, idleMs, absoluteMs] = drawn;
+    fc.property(requestIds, verbs, names, packed, times, times, acks, (...drawn) => {
+      const [requestId, verb, id, attributes, idleMs, absoluteMs, ack] = drawn;
       const lifetime = { idleMs, absoluteMs };
       const reader = readerOf((writer) => {
-        encodeStore(writer, requestId, { verb, id, attributes, lifetime });
+        encodeStore(writer, requestId, { verb, id, attributes, lifetime, ack });
       });
-      const expected = { requestId, verb, id, attributes: asValues(attributes), lifetime };
+      const expected = { requestId, verb, id, attributes: asValues(attributes), lifetime, ack };
       assert.deepEqual(decodeRequest(reader), expected);
     }),
   );
@@ -83,29 +99,48 @@ test("all other requests come out as they went in", () => {
   };
   const pageLimits = fc.integer({ min: 1, max: 1_000 });
   fc.assert(
-    fc.property(requestIds, names, packed, times, pageLimits, (...drawn) => {
-      const [requestId, id, attributes, idleMs, limit] = drawn;
-      for (const verb of [Verb.get, Verb.destroy]) {
-        both((writer) => encodeAddressed(writer, requestId, { verb, id }), { requestId, verb, id });
-      }
+    fc.property(requestIds, names, packed, times, pageLimits, acks, writes, (...drawn) => {
+      const [requestId, id, attributes, idleMs, limit, ack, atLeast] = drawn;
+      const newId = "new";
+      both((writer) => encodeGet(writer, requestId, { id, atLeast }), {
+        requestId,
+        verb: Verb.get,
+        id,
+        atLeast,
+      });
+      both((writer) => encodeDestroy(writer, requestId, { id, ack }), {
+        requestId,
+        verb: Verb.destroy,
+        id,
+        ack,
+      });
+      both((writer) => encodeRotate(writer, requestId, { id, newId, ack }), {
+        requestId,
+        verb: Verb.rotate,
+        id,
+        newId,
+        ack,
+      });
       for (const verb of [Verb.count, Verb.stats, Verb.ping]) {
         both((writer) => encodePlain(writer, requestId, verb), { requestId, verb });
       }
-      both((writer) => encodeTouch(writer, requestId, { id, idleMs }), {
+      both((writer) => encodeTouch(writer, requestId, { id, idleMs, ack }), {
         requestId,
         verb: Verb.touch,
         id,
         idleMs,
+        ack,
       });
       const half = attributes.length >> 1;
       const set = attributes.slice(0, half);
       const unset = attributes.slice(half).map(({ name }) => name);
-      both((writer) => encodePatch(writer, requestId, { id, set, unset }), {
+      both((writer) => encodePatch(writer, requestId, { id, set, unset, ack }), {
         requestId,
         verb: Verb.patch,
         id,
         set: asValues(set),
         unset,
+        ack,
       });
       const query = { prefix: id, limit, cursor: unset[0] ?? "" };
       both((writer) => encodeList(writer, requestId, query), {
@@ -147,16 +182,19 @@ test("all other replies come out as they went in", () => {
   );
   const reasons = fc.constantFrom(...(Object.keys(refusals) as RefusalReason[]));
   fc.assert(
-    fc.property(requestIds, stamps, fc.boolean(), sessions, reasons, (...drawn) => {
-      const [requestId, stamp, applied, listed, reason] = drawn;
+    fc.property(requestIds, stamps, fc.boolean(), sessions, reasons, acks, (...drawn) => {
+      const [requestId, stamp, applied, listed, reason, ack] = drawn;
       const done = (write: (writer: MsgpackWriter) => void) => {
         const reader = readerOf(write);
         assert.deepEqual(decodeReplyHead(reader), { requestId, error: undefined });
         return reader;
       };
       const outcome = { applied, stamp: applied ? stamp : undefined, refusal: undefined };
-      const written = done((writer) => encodeWriteReply(writer, requestId, outcome));
-      const expected = { applied, stamp: applied ? stamp : { time: 0, tag: 0 } };
+      const confirmations = ack?.peers;
+      const written = done((writer) => {
+        encodeWriteReply(writer, requestId, outcome, confirmations);
+      });
+      const expected = { applied, stamp: applied ? stamp : { time: 0, tag: 0 }, confirmations };
       assert.deepEqual(decodeWriteReply(written), expected);
       const page = { sessions: listed, cursor: listed.at(-1)?.id ?? "" };
       const list = done((writer) => encodeListReply(writer, requestId, page));
@@ -257,7 +295,7 @@ test("a time beyond ten years is refused: a deadline made of it would not be exa
   fc.assert(
     fc.property(requestIds, names, tooLong, (requestId, id, idleMs) => {
       const writer = new MsgpackWriter();
-      encodeTouch(writer, requestId, { id, idleMs });
+      encodeTouch(writer, requestId, { id, idleMs, ack: undefined });
       const reader = new MsgpackReader();
       const bytes = writer.written();
       reader.reset(bytes, 4, bytes.length);

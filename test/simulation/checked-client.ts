@@ -1,5 +1,6 @@
 import type { Lifetime, NamedValue, WriteOutcome } from "../../src/core/commands.ts";
 import type { Replica } from "../../src/core/replica.ts";
+import type { PeerWaits } from "./peer-waits.ts";
 import type { SimNode } from "./sim-node.ts";
 import { hold } from "./violation.ts";
 import type { WriteLedger } from "./write-ledger.ts";
@@ -7,6 +8,7 @@ import type { WriteLedger } from "./write-ledger.ts";
 export interface ClientShell {
   readonly nowMs: number;
   readonly ledger: WriteLedger;
+  readonly waits: PeerWaits;
 }
 
 type Expected = "as visible" | "unless visible" | "unless destroyed";
@@ -46,6 +48,27 @@ export class CheckedClient {
     this.#write(node, id, "as visible", (replica) => replica.destroy(id, now));
   }
 
+  rotate(node: SimNode, id: string, newId: string): void {
+    const { life } = node;
+    if (life?.stores === undefined) return;
+    const now = node.clock.at(this.#shell.nowMs);
+    const [old, target] = [id, newId].map((each) => life.stores?.visibility(each, now.wallMs));
+    const { outcome, written } = life.stores.writing([id, newId], () =>
+      life.replica.rotate(id, newId, now),
+    );
+    const name = () => `${node.label} moves ${id} to ${newId}`;
+    const { applied, refusal } = outcome;
+    if (applied) {
+      hold(old?.may === true && target?.must === false, "rotate-moves-what-is-there", name);
+      hold(life.replica.get(id, now) === undefined, "nothing-under-the-old-id", name);
+      hold(life.replica.get(newId, now) !== undefined, "all-under-the-new-id", name);
+    } else if (refusal === "exists") {
+      hold(id === newId || target?.may === true, "rotate-moves-what-is-there", name);
+    } else hold(old?.must === false, "rotate-moves-what-is-there", name);
+    for (const delta of written) this.#shell.ledger.note(node, delta.id, delta, applied);
+    if (applied) this.#shell.ledger.noteMove(node, written);
+  }
+
   get(node: SimNode, id: string): void {
     const { life } = node;
     if (life === undefined) return;
@@ -70,7 +93,8 @@ export class CheckedClient {
     const { wallMs } = node.clock.at(this.#shell.nowMs);
     const { may, must } = life.stores.visibility(id, wallMs);
     const dead = life.stores.known(id)?.dead === true;
-    const { outcome, delta } = life.stores.writing(id, () => command(life.replica));
+    const { outcome, written } = life.stores.writing([id], () => command(life.replica));
+    const [delta] = written;
     const name = () => `${node.label} with ${id}`;
     const { applied } = outcome;
     if (expected === "as visible") {
@@ -84,7 +108,7 @@ export class CheckedClient {
     const begins = expected === "unless visible" || !must;
     const lives = delta?.life?.alive !== true || (expected !== "as visible" && begins);
     hold(lives, "updates-do-not-write-life", name);
-    if (applied) life.stores.used(id);
     this.#shell.ledger.note(node, id, delta, applied);
+    if (delta !== undefined) this.#shell.waits.wrote(node, delta);
   }
 }

@@ -26,7 +26,7 @@ function joining(sizes: Readonly<Record<string, number>> = {}) {
 }
 
 function fetch(cluster: VirtualCluster, node: VirtualNode, id: string): number {
-  const ticket = node.replica.fetch(id, cluster.now);
+  const ticket = node.replica.fetch(id, undefined, cluster.now);
   assert(ticket !== undefined);
   node.wake();
   return ticket;

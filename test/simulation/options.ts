@@ -95,6 +95,10 @@ export interface WorkloadOptions {
   readonly largeBytes: number;
   readonly burst: number;
   readonly shortLives: number;
+  /** Share of requests that move the session to another id. */
+  readonly moves: number;
+  /** Share of writes that wait for peers, and that are read elsewhere at once. */
+  readonly waits: number;
   readonly weights: Readonly<Record<WorkloadAction, number>>;
 }
 
@@ -274,6 +278,8 @@ function drawWorkload(seed: number, many: boolean, calm: boolean): WorkloadOptio
     burst: prng.chance(0.4) ? Math.round(scaled(prng, 2, 60)) : 1,
     // Lives of seconds end while the run lasts; a gentle run wants to find all that was written.
     shortLives: !calm && prng.chance(0.4) ? prng.fraction() * 0.6 : 0,
+    moves: maybe(seed, "moves", 0.5, (each) => scaled(each, 0.01, 0.2)) ?? 0,
+    waits: maybe(seed, "waits", 0.6, (each) => scaled(each, 0.05, 0.8)) ?? 0,
     weights: {
       create: 0.2,
       set: weight(0.2),

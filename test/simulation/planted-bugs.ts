@@ -67,7 +67,7 @@ const dataModel: readonly PlantedBug[] = [
   {
     name: "stamps of all nodes bear one tag",
     file: "core/replica.js",
-    find: "const tag = Number.parseInt(options.boot.slice(-8), 16) >>> 1;",
+    find: "const tag = tagOf(options.boot);",
     replace: "const tag = options.name.length;",
     why: "two writes get one stamp, and each replica keeps the one it had first",
   },
@@ -251,9 +251,48 @@ const clusterState: readonly PlantedBug[] = [
   },
 ];
 
+const promises: readonly PlantedBug[] = [
+  {
+    name: "a peer confirms what has not arrived",
+    file: "core/membership/peer.js",
+    find: "return this.incoming.covers(first, last) && this.reassembly.isWhole(first, last);",
+    replace: "return true;",
+    why: "a client is told that its write is safe when it is not",
+  },
+  {
+    name: "a peer confirms what it gave up",
+    file: "core/stream/incoming-stream.js",
+    find: "if (first <= this.#spoiledUpTo || last > this.#highest)",
+    replace: "if (last > this.#highest)",
+    why: "a client is told that its write is safe when it is not",
+  },
+  {
+    name: "a later write is taken for an earlier one",
+    file: "session/record.js",
+    find: "return state.attributes.some(({ stamp }) => compareStamps(stamp, write) === 0);",
+    replace: "return state.attributes.some(({ stamp }) => compareStamps(stamp, write) >= 0);",
+    why: "a read that asks for a write is answered without it",
+  },
+  {
+    name: "any peer's answer settles a read that asks for a write",
+    file: "core/reconcile/fetcher.js",
+    find: "const isEnough = fetch.write === undefined || wrote(peer, fetch.write);",
+    replace: "const isEnough = true;",
+    why: "a read that asks for a write is answered without it",
+  },
+  {
+    name: "what changed together is sent apart",
+    file: "core/stream/outgoing-stream.js",
+    find: "if (group !== undefined)",
+    replace: "if (false)",
+    why: "a receiver has a moved session under both ids, or under none",
+  },
+];
+
 export const plantedBugs: readonly PlantedBug[] = [
   ...dataModel,
   ...lifetimes,
   ...stream,
   ...clusterState,
+  ...promises,
 ];

@@ -175,6 +175,8 @@ export class SimNode implements Outbox {
 
   #stop(): void {
     this.#life = undefined;
+    this.fetching.clear();
+    this.confirming.clear();
     this.#timerAtMs = Number.POSITIVE_INFINITY;
     this.inbox.clear();
   }
@@ -208,8 +210,21 @@ export class SimNode implements Outbox {
     this.#world.network.unicast(Number(address.slice("node:".length)), this.#pack(frames));
   }
 
-  /** No client of the simulation asks while a node joins. */
-  fetched(): void {}
+  /** Clients of the simulation that wait for peers, by ticket. */
+  readonly fetching = new Map<number, (known: boolean) => void>();
+  readonly confirming = new Map<number, (peers: number) => void>();
+
+  fetched(ticket: number, known: boolean): void {
+    const done = this.fetching.get(ticket);
+    this.fetching.delete(ticket);
+    done?.(known);
+  }
+
+  confirmed(ticket: number, peers: number): void {
+    const done = this.confirming.get(ticket);
+    this.confirming.delete(ticket);
+    done?.(peers);
+  }
 
   notify(event: CoreEvent): void {
     this.#world.trace.note(this.#world.nowMs, event.event, this.index, 0);

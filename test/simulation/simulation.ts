@@ -9,6 +9,7 @@ import { JoinWatch } from "./join-watch.ts";
 import type { ModelSession } from "./model.ts";
 import { Network, type Packet } from "./network.ts";
 import type { SimulationOptions } from "./options.ts";
+import { PeerWaits } from "./peer-waits.ts";
 import { SimNode, tombstoneRetentionMs, type World } from "./sim-node.ts";
 import { useLimits } from "./small-limits.ts";
 import type { StreamWatch } from "./stream-watch.ts";
@@ -51,6 +52,7 @@ export class Simulation implements World {
   readonly issued = new Issued();
   readonly nodes: SimNode[] = [];
   readonly ledger: WriteLedger;
+  readonly waits: PeerWaits;
   readonly boots: Prng;
   readonly statistics: Statistics = { events: 0, convergedMs: 0, operations: 0, writes: 0 };
   readonly #queue = new EventQueue();
@@ -70,6 +72,7 @@ export class Simulation implements World {
     this.#faults = new Faults(this);
     this.#joins = new JoinWatch(this);
     this.ledger = new WriteLedger(this);
+    this.waits = new PeerWaits(this);
   }
 
   get nodeCount(): number {
@@ -112,6 +115,7 @@ export class Simulation implements World {
     checkClock(node, node.clock.at(this.nowMs).wallMs);
     // Foreign octets can put any name into the table.
     if (this.options.profile !== "unsealed") checkNames(node);
+    this.ledger.checkMoves(node);
     const { life } = node;
     if (life?.streams !== undefined) this.#streams.add(life.streams);
   }

@@ -3,14 +3,12 @@ import type { Store } from "../../src/core/store/store.ts";
 import type { StoredRecord } from "../../src/core/store/stored-record.ts";
 import type { SessionDelta } from "../../src/session/record.ts";
 import type { Issued } from "./issued.ts";
-import { cellsOf, expiryKey, grantedMs, isOver, ModelSession } from "./model.ts";
+import { cellsOf, grantedMs, isOver, ModelSession } from "./model.ts";
 import { hold } from "./violation.ts";
 
 interface Shadow {
   readonly model: ModelSession;
   readonly record: StoredRecord;
-  /** A client of this node used the session since its replicated deadline came from elsewhere. */
-  usedHere: boolean;
   /** Wall time when it last changed: a late change may set an end that is over already. */
   readonly changedMs: number;
 }
@@ -34,16 +32,17 @@ export class StoreWatch {
   readonly #issued: Issued;
   readonly #options: WatchOptions;
   readonly #shadows = new Map<string, Shadow>();
-  /** The session that a client is just writing to. */
-  #writing: string | undefined;
-  #written: SessionDelta | undefined;
+  /** The sessions that a client is just writing to. */
+  #writing: readonly string[] = [];
+  #written: SessionDelta[] = [];
 
   constructor(store: Store, issued: Issued, options: WatchOptions) {
     this.#store = store;
     this.#issued = issued;
     this.#options = options;
     const apply = store.apply.bind(store);
-    store.apply = (delta, wallMs) => this.#onApply(apply, delta, wallMs);
+    store.apply = (delta, wallMs, held) =>
+      this.#onApply(() => apply(delta, wallMs, held), delta, wallMs);
     const sweep = store.sweep.bind(store);
     store.sweep = (wallMs) => {
       sweep(wallMs);
@@ -51,19 +50,16 @@ export class StoreWatch {
     };
   }
 
-  /** Runs a client's command on a session; what it wrote, if anything, is returned too. */
-  writing<T>(id: string, command: () => T): { outcome: T; delta: SessionDelta | undefined } {
-    this.#writing = id;
-    this.#written = undefined;
+  /** Runs a client's command on some sessions; what it wrote, if anything, is returned too. */
+  writing<T>(
+    ids: readonly string[],
+    command: () => T,
+  ): { readonly outcome: T; readonly written: readonly SessionDelta[] } {
+    this.#writing = ids;
+    this.#written = [];
     const outcome = command();
-    this.#writing = undefined;
-    return { outcome, delta: this.#written };
-  }
-
-  /** A client used the session; whether that was replicated is up to the node. */
-  used(id: string): void {
-    const shadow = this.#shadows.get(id);
-    if (shadow !== undefined) shadow.usedHere = true;
+    this.#writing = [];
+    return { outcome, written: this.#written };
   }
 
   /** What this node knows of a session now; undefined: nothing. */
@@ -129,24 +125,25 @@ export class StoreWatch {
     const model = this.known(id);
     if (model === undefined || !model.alive || this.#options.clockWasWrong()) return 0;
     const { idleMs, deadlineMs } = model.idle;
-    // A node whose own clients use the session goes by their uses.
-    const granted = this.#shadows.get(id)?.usedHere ? 0 : grantedMs(idleMs);
-    const idleEndMs = deadlineMs === 0 ? Infinity : deadlineMs + granted;
+    const idleEndMs = deadlineMs === 0 ? Infinity : deadlineMs + grantedMs(idleMs);
     const { absoluteDeadlineMs } = model;
     return Math.min(idleEndMs, absoluteDeadlineMs === 0 ? Infinity : absoluteDeadlineMs);
   }
 
-  #onApply(apply: Store["apply"], delta: SessionDelta, wallMs: number): ReturnType<Store["apply"]> {
+  #onApply(
+    apply: () => ReturnType<Store["apply"]>,
+    delta: SessionDelta,
+    wallMs: number,
+  ): ReturnType<Store["apply"]> {
     const { id } = delta;
     const { label } = this.#options;
     const cells = cellsOf(delta);
     const own = this.#noteWriter(delta, cells);
     const held = this.#held(id);
     const model = held?.model ?? new ModelSession();
-    const expiry = model.cells.get(expiryKey);
     const changed = model.joinCells(cells);
     const over = isOver(model.forgetAtMs(this.#options.tombstoneRetentionMs), wallMs);
-    const applied = apply(delta, wallMs);
+    const applied = apply();
     const name = () => `${label} with ${id}`;
     if (applied === undefined) {
       // A node without room may also leave out what is older than what it had to drop.
@@ -162,23 +159,22 @@ export class StoreWatch {
       const lost = cells.find(([key, cell]) => model.cells.get(key) !== cell);
       hold(lost === undefined, "own-write-wins", () => `${name()}: ${lost?.[0]} was older`);
     }
-    const moved = model.cells.get(expiryKey) !== expiry;
-    const usedHere = own || (!moved && held?.usedHere === true);
     const changedMs = changed ? wallMs : (held?.changedMs ?? wallMs);
-    this.#shadows.set(id, { model, record: applied.record, usedHere, changedMs });
+    this.#shadows.set(id, { model, record: applied.record, changedMs });
     return applied;
   }
 
   /** Whether the delta is a client's write on this node. */
   #noteWriter(delta: SessionDelta, cells: ReturnType<typeof cellsOf>): boolean {
-    if (this.#writing === undefined) {
+    if (this.#writing.length === 0) {
       this.#issued.check(delta.id, cells);
       return false;
     }
     const { label } = this.#options;
-    hold(delta.id === this.#writing, "writes-what-was-asked", () => `${label} wrote ${delta.id}`);
+    const name = () => `${label} wrote ${delta.id}`;
+    hold(this.#writing.includes(delta.id), "writes-what-was-asked", name);
     this.#issued.add(delta.id, cells);
-    this.#written = delta;
+    this.#written.push(delta);
     return true;
   }
 

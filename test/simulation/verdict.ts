@@ -83,6 +83,7 @@ export function checkContents(
       if ([model, whole].some((state) => isOver(state.forgetAtMs(retentionMs), wallMs, -2))) {
         continue;
       }
+      if (known === undefined && demands.issued.livedOn(id, model, wallMs)) continue;
       const missing = known === undefined ? "all" : model.missingFrom(known);
       const fact = () => `${node.label} lacks ${missing} of ${id}`;
       hold(missing === undefined, "nothing-accepted-is-lost", fact);

@@ -2,6 +2,7 @@ import type { Prng } from "../../src/base/prng.ts";
 import { between, exponential, oneOf, prngFor } from "./chance.ts";
 import { CheckedClient } from "./checked-client.ts";
 import type { SimulationOptions, WorkloadAction } from "./options.ts";
+import type { PeerWaits } from "./peer-waits.ts";
 import type { SimNode } from "./sim-node.ts";
 import type { WriteLedger } from "./write-ledger.ts";
 
@@ -10,6 +11,7 @@ export interface WorkloadShell {
   readonly options: SimulationOptions;
   readonly nodes: readonly SimNode[];
   readonly ledger: WriteLedger;
+  readonly waits: PeerWaits;
   at(atMs: number, run: () => void): void;
 }
 
@@ -17,6 +19,8 @@ export interface WorkloadShell {
 export class Workload {
   readonly #shell: WorkloadShell;
   readonly #prng: Prng;
+  /** Its own generator, so that moves leave the other requests of a seed as they are. */
+  readonly #moves: Prng;
   readonly #client: CheckedClient;
   /** Where a session's requests go while its user sticks to a node. */
   readonly #homes = new Map<string, number>();
@@ -29,6 +33,7 @@ export class Workload {
     this.#shell = shell;
     const { seed, workload } = shell.options;
     this.#prng = prngFor(seed, "requests");
+    this.#moves = prngFor(seed, "moves");
     this.#client = new CheckedClient(shell);
     this.#endMs = endMs;
     this.#gapMs = ((endMs - startMs) / workload.operations) * workload.burst;
@@ -72,6 +77,7 @@ export class Workload {
 
   #act(node: SimNode, id: string, action: WorkloadAction): void {
     this.operations += 1;
+    const { workload } = this.#shell.options;
     const prng = this.#prng;
     const name = `attribute-${prng.below(4)}`;
     const written = [{ name, value: this.#value() }];
@@ -83,6 +89,9 @@ export class Workload {
     else if (action === "touch") this.#client.touch(node, id, this.#newIdleMs());
     else if (action === "destroy") this.#client.destroy(node, id);
     this.#client.get(node, id);
+    if (this.#moves.chance(workload.moves)) {
+      this.#client.rotate(node, id, `session-${this.#moves.below(workload.sessions)}`);
+    }
     // Requests of one turn of the event loop leave together, or each by itself.
     if (prng.chance(0.8)) node.wake();
     else this.#shell.at(this.#shell.nowMs, () => node.wake());

@@ -1,5 +1,5 @@
 import type { SessionDelta } from "../../src/session/record.ts";
-import { type Cell, cellsOf, expiryKey, type ModelSession } from "./model.ts";
+import { type Cell, cellsOf, expiryKey, lifeKey, type ModelSession } from "./model.ts";
 import type { SimulationOptions } from "./options.ts";
 import type { SimNode } from "./sim-node.ts";
 import { hold, Violation } from "./violation.ts";
@@ -20,6 +20,8 @@ const repairedWithinMs = 1_400;
 const soonMs = 400;
 const notSoonShareMax = 0.005;
 const notSoonFree = 2;
+/** Moves that are looked at: the latest. */
+const movesMax = 20;
 
 interface Use {
   readonly expiry: Cell;
@@ -31,6 +33,7 @@ export class WriteLedger {
   readonly #shell: LedgerShell;
   readonly #uses = new Map<string, Use>();
   writes = 0;
+  readonly #moves: (readonly SessionDelta[])[] = [];
   #deliveries = 0;
   #notSoon = 0;
 
@@ -103,6 +106,32 @@ export class WriteLedger {
       const detail = `${node.label} lacks a write to ${id} of ${writer.label} at ${atMs}`;
       throw new Violation("repair-delivers-in-time", detail);
     });
+  }
+
+  /** A move of a session: two sessions changed by one write. */
+  noteMove(node: SimNode, written: readonly SessionDelta[]): void {
+    if (this.#shell.options.profile !== "gentle" || node.life === undefined) return;
+    this.#moves.push(written);
+    if (this.#moves.length > movesMax) this.#moves.shift();
+  }
+
+  /** Where repair alone delivers, no node ever has one half of a move. */
+  checkMoves({ label, life }: SimNode): void {
+    if (life === undefined || life.replica.counters.reconcile.recordsReceived > 0) return;
+    for (const written of this.#moves) {
+      const halves = written.map((delta) => this.#hasTaken(life, delta));
+      // Another life has begun or ended there since, and may have overtaken the move.
+      if (halves.includes("later")) continue;
+      const fact = () => `${label} has half of the move of ${written.map(({ id }) => id)}`;
+      hold(new Set(halves).size === 1, "moves-are-whole", fact);
+    }
+  }
+
+  #hasTaken(life: NonNullable<SimNode["life"]>, delta: SessionDelta): "yes" | "no" | "later" {
+    const held = life.stores?.known(delta.id)?.cells.get(lifeKey);
+    const write = delta.life?.stamp;
+    if (held === undefined || write === undefined || held.time < write.time) return "no";
+    return held.time === write.time && held.tag === write.tag ? "yes" : "later";
   }
 
   /** At the end of a run: what light loss cost in time. */

@@ -1,5 +1,6 @@
 import type { HelloReply, SessionService } from "../../src/api/service.ts";
 import type {
+  AckRequest,
   Lifetime,
   ListPage,
   ListQuery,
@@ -43,8 +44,18 @@ export class FakeService implements SessionService {
     return !this.unknown.has(id);
   }
 
-  fetch(id: string, done: (known: boolean) => void): void {
+  fetch(id: string, _write: Stamp | undefined, done: (known: boolean) => void): void {
     this.unknown.set(id, done);
+  }
+
+  /** Writes that wait for peers: a test lets them go on. */
+  readonly confirming: ((peers: number) => void)[] = [];
+  confirmationsMax = 4;
+
+  confirm(_id: string, _ack: AckRequest, done: (peers: number) => void): boolean {
+    if (this.confirming.length >= this.confirmationsMax) return false;
+    this.confirming.push(done);
+    return true;
   }
 
   get(id: string): SessionView | undefined {
@@ -95,6 +106,18 @@ export class FakeService implements SessionService {
     this.#sessions.delete(id);
     this.#destroyed.add(id);
     return { applied: true, stamp: this.#stamp(), refusal: undefined };
+  }
+
+  rotate(id: string, newId: string): WriteOutcome {
+    this.calls.push("rotate");
+    const session = this.#alive(id);
+    if (session === undefined) return nothingWritten;
+    if (this.#alive(newId) !== undefined) return { ...refused, refusal: "exists" };
+    this.#sessions.delete(id);
+    this.#destroyed.add(id);
+    session.stamp = this.#stamp();
+    this.#sessions.set(newId, session);
+    return { applied: true, stamp: session.stamp, refusal: undefined };
   }
 
   list(query: ListQuery): ListPage {

@@ -28,6 +28,12 @@ const nakRanges = fc
     });
   });
 
+const confirmations = (tag: typeof Tag.confirm | typeof Tag.confirmed) =>
+  fc
+    .tuple(u48, u48)
+    .map(([one, other]) => [Math.max(1, Math.min(one, other)), Math.max(1, one, other)] as const)
+    .map(([first, last]) => ({ tag, first, last }));
+
 const trieRanges = fc.array(
   fc
     .integer({ min: 0, max: 4 })
@@ -108,6 +114,8 @@ export const frames: fc.Arbitrary<Frame> = fc.oneof(
   fields({ tag: fc.constant(Tag.fetch), nonce: u32, id: textOf(limits.sessionIdBytesMax) }),
   fields({ tag: fc.constant(Tag.found), nonce: u32, block: octets(1_300) }),
   fields({ tag: fc.constant(Tag.absent), nonce: u32 }),
+  confirmations(Tag.confirm),
+  confirmations(Tag.confirmed),
 );
 
 /** What one datagram may carry: no two frames of a kind. */

@@ -15,6 +15,9 @@ export class RecordingOutbox implements Outbox {
   /** Fetches that ended, in order. */
   readonly fetches: { readonly ticket: number; readonly known: boolean }[] = [];
 
+  /** Writes whose wait for peers ended, in order. */
+  readonly confirmations: { readonly ticket: number; readonly peers: number }[] = [];
+
   multicast(frames: readonly Frame[]): void {
     this.sent.push({ to: undefined, frames });
   }
@@ -25,6 +28,10 @@ export class RecordingOutbox implements Outbox {
 
   fetched(ticket: number, known: boolean): void {
     this.fetches.push({ ticket, known });
+  }
+
+  confirmed(ticket: number, peers: number): void {
+    this.confirmations.push({ ticket, peers });
   }
 
   notify(event: CoreEvent): void {

@@ -131,6 +131,8 @@ export class VirtualNode implements Outbox {
   readonly events: CoreEvent[] = [];
   /** Fetches that ended, by ticket. */
   readonly fetches = new Map<number, boolean>();
+  /** Writes whose wait for peers ended: how many have it, by ticket. */
+  readonly confirmations = new Map<number, number>();
   readonly #cluster: VirtualCluster;
   #codec: DatagramCodec | undefined;
   #replica: Replica | undefined;
@@ -236,6 +238,10 @@ export class VirtualNode implements Outbox {
 
   fetched(ticket: number, known: boolean): void {
     this.fetches.set(ticket, known);
+  }
+
+  confirmed(ticket: number, peers: number): void {
+    this.confirmations.set(ticket, peers);
   }
 
   notify(event: CoreEvent): void {

@@ -33,3 +33,75 @@ test("a session that nobody could tell about is an error, not an absence", async
   service.unknown.get("late")?.(false);
   await assert.rejects(waiting, { code: "SESSIONCAST_UNAVAILABLE" });
 });
+
+test("a write that asks for acks is answered when peers have it, and others pass it", async (t) => {
+  const { path, service } = await serveFake(t);
+  const client = await connect({ socket: path, timeoutMs });
+  t.after(() => client.close());
+  const waiting = client.create("s", { a: 1 }, { ack: 2, ackTimeoutMs: 5_000 });
+  await until(() => service.confirming.length === 1);
+  assert.equal((await client.get<{ a: number }>("s"))?.attributes.a, 1);
+  service.confirming[0]?.(1);
+  const { applied, stamp, confirmations } = await waiting;
+  assert.deepEqual([applied, confirmations], [true, 1]);
+  assert.equal(stamp, (await client.get("s"))?.stamp);
+});
+
+test("a write that writes nothing waits for nobody", async (t) => {
+  const { path } = await serveFake(t);
+  const client = await connect({ socket: path, timeoutMs });
+  t.after(() => client.close());
+  const nothing = { applied: false, stamp: undefined, confirmations: 0 };
+  assert.deepEqual(await client.destroy("s", { ack: 1 }), nothing);
+  assert.deepEqual(await client.rotate("s", "t", { ack: 1 }), nothing);
+  assert.deepEqual(await client.touch("s"), { ...nothing, confirmations: undefined });
+});
+
+test("too many writes that wait are an error", async (t) => {
+  const { path, service } = await serveFake(t);
+  const client = await connect({ socket: path, timeoutMs });
+  t.after(() => client.close());
+  service.confirmationsMax = 0;
+  await assert.rejects(client.set("s", {}, { ack: 1 }), { code: "SESSIONCAST_UNAVAILABLE" });
+});
+
+test("an ack that cannot be is refused", async (t) => {
+  const { path } = await serveFake(t);
+  const client = await connect({ socket: path, timeoutMs });
+  t.after(() => client.close());
+  for (const ack of [0, 1.5, 257, Number.NaN]) {
+    await assert.rejects(client.set("s", {}, { ack }), { code: "SESSIONCAST_INVALID" }, `${ack}`);
+  }
+  const late = { ack: 1, ackTimeoutMs: timeoutMs };
+  await assert.rejects(client.set("s", {}, late), { code: "SESSIONCAST_INVALID" });
+});
+
+test("a read that asks for a write that cannot be had is an error of its own", async (t) => {
+  const { path, service } = await serveFake(t);
+  const client = await connect({ socket: path, timeoutMs });
+  t.after(() => client.close());
+  const { stamp } = await client.create("s", { a: 1 });
+  assert.equal((await client.get<{ a: number }>("s", { atLeast: stamp }))?.attributes.a, 1);
+  service.unknown.set("s", notKnownYet);
+  const waiting = client.get("s", { atLeast: stamp });
+  await until(() => service.unknown.get("s") !== notKnownYet);
+  service.unknown.get("s")?.(false);
+  await assert.rejects(waiting, { code: "SESSIONCAST_BEHIND" });
+  await assert.rejects(client.get("s", { atLeast: "no stamp" }), { code: "SESSIONCAST_INVALID" });
+});
+
+test("a rotate waits until both ids are known", async (t) => {
+  const { path, service } = await serveFake(t);
+  const client = await connect({ socket: path, timeoutMs });
+  t.after(() => client.close());
+  await client.create("old", { a: 1 });
+  for (const id of ["old", "new"]) service.unknown.set(id, notKnownYet);
+  const waiting = client.rotate("old", "new");
+  await until(() => service.unknown.get("new") !== notKnownYet);
+  const [old, target] = [service.unknown.get("old"), service.unknown.get("new")];
+  service.unknown.clear();
+  old?.(true);
+  target?.(true);
+  assert.equal((await waiting).applied, true);
+  assert.deepEqual((await client.get("new"))?.attributes, { a: 1 });
+});

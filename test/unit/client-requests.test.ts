@@ -25,17 +25,17 @@ test("a session is created, read, changed and destroyed", async (t) => {
     stamp,
     expiresAt: service.nowMs + 60_000,
   });
-  assert.equal(await client.patch("s-1", { set: { visits: 2 }, unset: ["user"] }), true);
+  assert.equal((await client.patch("s-1", { set: { visits: 2 }, unset: ["user"] })).applied, true);
   const patched = await client.get<{ visits: number }>("s-1");
   assert.deepEqual(patched?.attributes, { visits: 2 });
   assert.notEqual(patched?.stamp, stamp);
-  assert.equal(await client.touch("s-1", { idleMs: 5_000 }), true);
+  assert.equal((await client.touch("s-1", { idleMs: 5_000 })).applied, true);
   assert.equal((await client.get("s-1"))?.expiresAt, service.nowMs + 5_000);
-  assert.equal(await client.set("s-1", { fresh: true }, { idleMs: 0 }), true);
+  assert.equal((await client.set("s-1", { fresh: true }, { idleMs: 0 })).applied, true);
   const replaced = await client.get("s-1");
   assert.deepEqual(replaced?.attributes, { fresh: true });
   assert.equal(replaced?.expiresAt, undefined);
-  assert.equal(await client.destroy("s-1"), true);
+  assert.equal((await client.destroy("s-1")).applied, true);
   assert.equal(await client.get("s-1"), undefined);
 });
 
@@ -43,10 +43,10 @@ test("writes to a session that is gone say so", async (t) => {
   const { client } = await connected(t);
   await client.create("s-1", {});
   await client.destroy("s-1");
-  assert.equal(await client.set("s-1", { late: true }), false);
-  assert.equal(await client.patch("s-1", { set: { late: true } }), false);
-  assert.equal(await client.touch("s-1"), false);
-  assert.equal(await client.destroy("s-1"), false);
+  assert.equal((await client.set("s-1", { late: true })).applied, false);
+  assert.equal((await client.patch("s-1", { set: { late: true } })).applied, false);
+  assert.equal((await client.touch("s-1")).applied, false);
+  assert.equal((await client.destroy("s-1")).applied, false);
   await client.create("s-1", { again: true });
   await assert.rejects(client.create("s-1", {}), refusal("SESSIONCAST_CONFLICT"));
   assert.deepEqual((await client.get("s-1"))?.attributes, { again: true });

@@ -235,3 +235,32 @@ test("a NAK for the stream of a former start is counted and not answered", () =>
   assert.deepEqual(sender.outbox.takeSent(), []);
   assert.equal(sender.counters.naks.foreignBoot, 1);
 });
+
+test("what changed together leaves in one block, also across the end of a datagram", () => {
+  for (const size of [10, 600, 3_000]) {
+    const sender = new Sender();
+    sender.write("before", "a", "x".repeat(900));
+    const source = sender.write("old", "a", "gone");
+    const target = sender.write("new", "a", "x".repeat(size));
+    sender.stream.changedTogether(source, target);
+    sender.write("after", "a", "v");
+    sender.stream.flush();
+    const blocks = sender.outbox.framesOf(Tag.delta).map(({ block }) => block);
+    const pieces = sender.outbox.framesOf(Tag.fragment).map(({ bytes }) => bytes);
+    if (pieces.length > 0) blocks.push(Buffer.concat(pieces));
+    const ids = blocks.map((block) => (deltaCodec.decode(block) ?? []).map(({ id }) => id));
+    assert.deepEqual(ids.filter((some) => some.includes("old")).flat(), ["old", "new"]);
+    assert.deepEqual(ids.flat().sort(), ["after", "before", "new", "old"]);
+  }
+});
+
+test("a chain of moves leaves in one block, each record once", () => {
+  const sender = new Sender();
+  const [a, b, c] = ["a", "b", "c"].map((id) => sender.write(id, "x", "v"));
+  assert(a !== undefined && b !== undefined && c !== undefined);
+  sender.stream.changedTogether(b, c);
+  sender.stream.changedTogether(a, b);
+  sender.stream.flush();
+  assert.equal(sender.outbox.framesOf(Tag.delta).length, 1);
+  assert.deepEqual(sender.deltas.map(({ id }) => id).sort(), ["a", "b", "c"]);
+});

@@ -22,6 +22,7 @@ class Node {
   readonly sessions: Sessions;
   readonly tag: number;
   /** False: it is joining, and its peers hold what it does not know yet. */
+  readonly moves: [string, string][] = [];
   complete = true;
   wallMs = startMs;
 
@@ -34,6 +35,7 @@ class Node {
       new HybridClock(limits.clockDriftMsMax),
       {
         changed: ({ id }, stamp) => this.changes.push({ id, stamp }),
+        movedTogether: (source, target) => this.moves.push([source.id, target.id]),
         isComplete: () => this.complete,
       },
     );
@@ -498,4 +500,47 @@ test("one call looks at a bounded number of sessions and says where to go on", (
   assert.deepEqual(page.sessions, []);
   assert.notEqual(page.cursor, "");
   assert.equal(node.list({ prefix: "none of them", cursor: page.cursor }).cursor, "");
+});
+
+test("rotate moves all that a session holds to a new id, and the old id is dead", () => {
+  const node = new Node();
+  const peer = new Node(2);
+  node.create("old", { a: "1", b: "2" }, { idleMs: 60_000, absoluteMs: 100_000 });
+  node.patch("old", {}, ["b"]);
+  node.wallMs += 30_000;
+  const outcome = node.sessions.rotate("old", "new", node.wallMs);
+  assert.equal(outcome.applied, true);
+  assert.deepEqual(node.values("new"), { a: "1" });
+  assert.equal(node.get("new")?.expiresAtMs, node.wallMs + 60_000, "it counts as a use");
+  assert.equal(node.values("old"), undefined);
+  assert.deepEqual(node.moves, [["old", "new"]]);
+  const [old, moved] = [node.store.find("old"), node.store.find("new")];
+  assert.equal(old?.place, "tombstones");
+  assert.deepEqual(old?.life.stamp, moved?.life.stamp, "one write, one stamp");
+  assert.equal(moved?.life.absoluteDeadlineMs, startMs + 100_000, "its absolute end stays");
+  for (const id of ["old", "new"]) node.sendTo(peer, id);
+  assert.deepEqual([peer.values("old"), peer.values("new")], [undefined, { a: "1" }]);
+  assert.deepEqual(node.set("old", { late: "x" }), nothingWritten);
+});
+
+test("rotate needs a session of the old id and none of the new", () => {
+  const node = new Node();
+  const rotate = (id: string, newId: string) => node.sessions.rotate(id, newId, node.wallMs);
+  assert.deepEqual(rotate("never", "new"), nothingWritten);
+  node.create("a", { of: "a" });
+  node.create("b", { of: "b" });
+  assert.equal(rotate("a", "b").refusal, "exists");
+  assert.equal(rotate("a", "a").refusal, "exists");
+  assert.deepEqual([node.values("a"), node.values("b")], [{ of: "a" }, { of: "b" }]);
+  node.destroy("b");
+  assert.equal(rotate("a", "b").applied, true);
+  assert.deepEqual([node.values("a"), node.values("b")], [undefined, { of: "a" }]);
+});
+
+test("rotate in a store that is full evicts neither half of itself wrongly", () => {
+  const node = new Node(1, 1);
+  node.create("a", { of: "a" });
+  assert.equal(node.sessions.rotate("a", "b", node.wallMs).applied, true);
+  assert.deepEqual(node.values("b"), { of: "a" });
+  assert.equal(node.store.find("a")?.place, "tombstones");
 });

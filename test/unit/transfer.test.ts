@@ -37,7 +37,7 @@ class Link {
         if (deltas === undefined) return undefined;
         for (const { id } of deltas) this.received.add(id);
       }
-      return this.received.size - before;
+      return { changes: this.received.size - before, skipped: 0 };
     },
     ended: ({ changes }, completed) => {
       this.ends.push(completed);

@@ -15,7 +15,7 @@ export const destroyCommand: CommandModule<object, Arguments> = {
       .example("$0 destroy cart-1", "log this visitor out")
       .example("$0 destroy -- -Xy7", "an id that begins with a dash"),
   handler: async ({ id, json, socket }) => {
-    const destroyed = await withClient(socket, (client) => client.destroy(id));
+    const { applied: destroyed } = await withClient(socket, (client) => client.destroy(id));
     if (!destroyed) process.exitCode = 1;
     if (json) printJson({ id, destroyed });
     else if (destroyed) print(`destroyed ${id}`);

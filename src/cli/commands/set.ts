@@ -79,7 +79,7 @@ async function store(change: Change): Promise<"changed" | "created"> {
 }
 
 async function patch({ client, id, attributes, idleMs }: Change): Promise<boolean> {
-  const isPatched = await client.patch(id, { set: attributes, unset: [] });
-  if (isPatched && idleMs !== undefined) await client.touch(id, { idleMs });
-  return isPatched;
+  const { applied } = await client.patch(id, { set: attributes, unset: [] });
+  if (applied && idleMs !== undefined) await client.touch(id, { idleMs });
+  return applied;
 }

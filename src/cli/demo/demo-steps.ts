@@ -60,7 +60,8 @@ async function readThroughLast(
   // The first read may have come long after the write; a second write gives the time itself.
   const writer = await a.client();
   const startedAtMs = performance.now();
-  expect(await writer.patch(sessionId, { set: { visits: 2 }, unset: [] }), "a has lost it");
+  const { applied } = await writer.patch(sessionId, { set: { visits: 2 }, unset: [] });
+  expect(applied, "a has lost it");
   await untilAttribute({ node: c, name: "visits", value: 2, signal });
   const tookMs = performance.now() - startedAtMs;
   return { detail: "visits=2 was written through a and read through c", tookMs };
@@ -104,7 +105,7 @@ async function readFromSurvivors({ nodes: [, b, c] }: DemoCluster): Promise<Step
 
 async function writeWithoutFirst({ nodes: [, b, c] }: DemoCluster): Promise<StepResult> {
   const [throughB, throughC] = [await b.client(), await c.client()];
-  const isStored = await throughC.patch(sessionId, { set: { visits: 3 }, unset: [] });
+  const { applied: isStored } = await throughC.patch(sessionId, { set: { visits: 3 }, unset: [] });
   expect(isStored, "c has lost the session");
   const ids = Array.from({ length: sessionsWhileAway }, (_, at) => `demo-more-${at}`);
   await Promise.all(ids.map((id) => throughB.create(id, { from: "b" }, { idleMs })));

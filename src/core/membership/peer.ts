@@ -41,6 +41,11 @@ export class Peer {
     this.incoming = new IncomingStream(prng);
   }
 
+  /** Whether this node has applied all of these numbers of the peer's stream. */
+  hasApplied(first: number, last: number): boolean {
+    return this.incoming.covers(first, last) && this.reassembly.isWhole(first, last);
+  }
+
   get who(): PeerName {
     return { name: this.name, boot: this.boot, address: this.address };
   }

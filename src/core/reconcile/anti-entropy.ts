@@ -35,14 +35,15 @@ export class AntiEntropy {
     this.#counters = counters;
   }
 
-  /** A heartbeat told the peer's root. */
-  compare(peer: Peer, nowMs: number): void {
+  /** A heartbeat told the peer's root. Whether the peer holds all that this node was ever told. */
+  compare(peer: Peer, nowMs: number): boolean {
     const { root } = this.#store.trie;
     const equal = root.high === peer.digest.high && root.low === peer.digest.low;
     if (equal) {
       peer.mismatchSinceMs = Number.POSITIVE_INFINITY;
       peer.roundPauseMs = limits.roundEveryMs;
     } else if (peer.mismatchSinceMs === Number.POSITIVE_INFINITY) peer.mismatchSinceMs = nowMs;
+    return equal && !this.#store.hasEvicted;
   }
 
   /** Repair gave something up: there is nothing to wait for. */

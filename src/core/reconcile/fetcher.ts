@@ -1,30 +1,43 @@
 import type { Prng } from "../../base/prng.ts";
-import { type Absent, type Found, Tag } from "../../protocol/frames.ts";
+import { type Absent, type Found, Tag, type TrieRange } from "../../protocol/frames.ts";
 import { limits } from "../../protocol/limits.ts";
+import { includesWrite } from "../../session/record.ts";
+import { type Stamp, tagOf } from "../../session/stamp.ts";
 import type { Counters } from "../counters.ts";
 import type { Peer } from "../membership/peer.ts";
 import type { PeerTable } from "../membership/peer-table.ts";
 import type { Outbox } from "../outbox.ts";
+import { leafLevel } from "../store/digest-trie.ts";
 import type { Store } from "../store/store.ts";
+import type { IncomingTransfer } from "./incoming-transfer.ts";
 
 interface Fetch {
   readonly id: string;
+  /** Wanted is a state that includes this write; undefined: wanted is whatever there is. */
+  readonly write: Stamp | undefined;
+  readonly key: string;
   readonly tickets: number[];
   readonly giveUpMs: number;
   askDueMs: number;
+  /** Whom the session is being pulled from, because it is too large for one datagram. */
+  pulledFrom: Peer | undefined;
 }
 
 /**
- * Asks peers for single sessions while this node is joining and does not have the whole state yet:
- * saying "no session" then would log users out at every deploy. One question per session, however
- * many clients wait for it; answered by whoever has it, or by a node that is complete and has not.
+ * Asks peers for single sessions that this node cannot tell about. While it is joining, that is any
+ * that it does not hold: saying "no session" then would log users out at every deploy. Later it is
+ * one of which a client knows a write that has not arrived here. One question per session, however
+ * many clients wait for it.
+ *
+ * It is settled by whoever has the session, or by a node that is complete and has not; where a
+ * write is asked for, by the state that includes it, or by the answer of the node that wrote it.
  */
 export class Fetcher {
   readonly #store: Store;
   readonly #prng: Prng;
   readonly #outbox: Outbox;
   readonly #counters: Counters;
-  /** By nonce, and the nonces by session id. */
+  /** By nonce, and the nonces by what is asked for. */
   readonly #fetches = new Map<number, Fetch>();
   readonly #nonces = new Map<string, number>();
   #ticket = 0;
@@ -37,9 +50,10 @@ export class Fetcher {
   }
 
   /** A number that comes back through `Outbox.fetched`; undefined: too many are under way. */
-  start(id: string, nowMs: number): number | undefined {
-    const held = this.#fetches.get(this.#nonces.get(id) ?? -1);
-    const fetch = held ?? this.#open(id, nowMs);
+  start(id: string, write: Stamp | undefined, nowMs: number): number | undefined {
+    const key = write === undefined ? id : `${id} ${write.time} ${write.tag}`;
+    const held = this.#fetches.get(this.#nonces.get(key) ?? -1);
+    const fetch = held ?? this.#open(key, id, write, nowMs);
     if (fetch === undefined || fetch.tickets.length >= limits.fetchWaitersMax) {
       this.#counters.reconcile.fetchesRefused += 1;
       return undefined;
@@ -50,29 +64,46 @@ export class Fetcher {
   }
 
   /** The peer has it, and its content has been merged. */
-  onFound(found: Found): void {
-    this.#end(found.nonce, true);
+  onFound(peer: Peer, found: Found): void {
+    const fetch = this.#fetches.get(found.nonce);
+    if (fetch !== undefined) this.#answered(found.nonce, fetch, peer);
   }
 
-  /** Where the session that is asked for under this number lies in the trie. */
-  leafOf(nonce: number): number | undefined {
+  /** The peer has it, but not in one datagram. What to pull from it, if that is not under way. */
+  onTooLarge(peer: Peer, nonce: number): TrieRange | undefined {
     const fetch = this.#fetches.get(nonce);
-    return fetch === undefined ? undefined : this.#store.leafOf(fetch.id);
+    if (fetch === undefined || fetch.pulledFrom !== undefined) return undefined;
+    fetch.pulledFrom = peer;
+    return { level: leafLevel, prefix: this.#store.leafOf(fetch.id) };
   }
 
-  /** The peer has not; that settles it if the peer is complete. */
+  /** A transfer ended, and what it brought has been merged. */
+  onTransferEnded({ peer, ranges, skipped }: IncomingTransfer, completed: boolean): void {
+    for (const [nonce, fetch] of this.#fetches) {
+      if (fetch.pulledFrom !== peer) continue;
+      const leaf = this.#store.leafOf(fetch.id);
+      if (!ranges.some(({ level, prefix }) => level === leafLevel && prefix === leaf)) continue;
+      fetch.pulledFrom = undefined;
+      if (completed && skipped === 0) this.#answered(nonce, fetch, peer);
+    }
+  }
+
+  /** The peer has not; that settles it if the peer must know. */
   onAbsent(peer: Peer, absent: Absent): void {
-    if (peer.phase === "ready") this.#end(absent.nonce, true);
+    const fetch = this.#fetches.get(absent.nonce);
+    if (fetch === undefined) return;
+    const settled = fetch.write === undefined ? peer.phase === "ready" : wrote(peer, fetch.write);
+    if (settled) this.#end(absent.nonce, true);
   }
 
   /** `complete`: the whole state has arrived, so what is not there is nowhere. */
   tick(peers: PeerTable, complete: boolean, nowMs: number): void {
     for (const [nonce, fetch] of this.#fetches) {
-      if (complete || this.#store.has(fetch.id)) this.#end(nonce, true);
+      if (this.#isSettled(fetch, complete)) this.#end(nonce, true);
       else if (nowMs >= fetch.giveUpMs) this.#end(nonce, false);
       else if (nowMs >= fetch.askDueMs) {
-        fetch.askDueMs = nowMs + limits.fetchRetryMs;
-        this.#ask(peers, nonce, fetch.id);
+        fetch.askDueMs = Math.min(nowMs + limits.fetchRetryMs, fetch.giveUpMs);
+        this.#ask(peers, nonce, fetch);
       }
     }
   }
@@ -87,34 +118,63 @@ export class Fetcher {
     return this.#fetches.size;
   }
 
-  #open(id: string, nowMs: number): Fetch | undefined {
+  #open(key: string, id: string, write: Stamp | undefined, nowMs: number): Fetch | undefined {
     if (this.#fetches.size >= limits.fetchesMax) return undefined;
     this.#counters.reconcile.fetches += 1;
     const nonce = this.#prng.uint32();
-    const fetch = { id, tickets: [], giveUpMs: nowMs + limits.fetchMsMax, askDueMs: nowMs };
+    const giveUpMs = nowMs + limits.fetchMsMax;
+    const fetch: Fetch = {
+      id,
+      write,
+      key,
+      tickets: [],
+      giveUpMs,
+      askDueMs: nowMs,
+      pulledFrom: undefined,
+    };
     this.#fetches.set(nonce, fetch);
-    this.#nonces.set(id, nonce);
+    this.#nonces.set(key, nonce);
     return fetch;
   }
 
+  #isSettled(fetch: Fetch, complete: boolean): boolean {
+    if (fetch.write === undefined) return complete || this.#store.has(fetch.id);
+    const held = this.#store.peek(fetch.id);
+    return held !== undefined && includesWrite(held, fetch.write);
+  }
+
+  #answered(nonce: number, fetch: Fetch, peer: Peer): void {
+    const isEnough = fetch.write === undefined || wrote(peer, fetch.write);
+    if (isEnough || this.#isSettled(fetch, false)) this.#end(nonce, true);
+  }
+
   /** Two at a time, drawn anew for each try: one may be dead, and one may be joining as well. */
-  #ask(peers: PeerTable, nonce: number, id: string): void {
+  #ask(peers: PeerTable, nonce: number, fetch: Fetch): void {
+    const { id, write } = fetch;
     const up = [...peers.all()].filter((peer) => peer.state === "up" && peer.name !== "");
     const ready = up.filter((peer) => peer.phase === "ready");
     const candidates = ready.length > 0 ? ready : up;
     const first = this.#prng.below(candidates.length);
-    for (let offset = 0; offset < Math.min(2, candidates.length); offset++) {
+    const asked = new Set<Peer>();
+    // Who wrote it knows best.
+    for (const peer of up) if (write !== undefined && wrote(peer, write)) asked.add(peer);
+    for (let offset = 0; offset < candidates.length && asked.size < 2; offset++) {
       const peer = candidates[(first + offset) % candidates.length];
-      if (peer !== undefined) this.#outbox.unicast(peer.address, [{ tag: Tag.fetch, nonce, id }]);
+      if (peer !== undefined) asked.add(peer);
     }
+    for (const peer of asked) this.#outbox.unicast(peer.address, [{ tag: Tag.fetch, nonce, id }]);
   }
 
   #end(nonce: number, known: boolean): void {
     const fetch = this.#fetches.get(nonce);
     if (fetch === undefined) return;
     this.#fetches.delete(nonce);
-    this.#nonces.delete(fetch.id);
+    this.#nonces.delete(fetch.key);
     if (!known) this.#counters.reconcile.fetchesFailed += 1;
     for (const ticket of fetch.tickets) this.#outbox.fetched(ticket, known);
   }
+}
+
+function wrote(peer: Peer, write: Stamp): boolean {
+  return tagOf(peer.boot) === write.tag;
 }

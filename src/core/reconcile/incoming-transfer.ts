@@ -18,6 +18,8 @@ export class IncomingTransfer {
   readonly ranges: readonly TrieRange[];
   /** Records of this transfer that changed something here. */
   changes = 0;
+  /** Records that this node did not look at, for want of room or since their clock is ahead. */
+  skipped = 0;
   readonly #assembler = new BlockAssembler();
   readonly #waiting = new Map<number, Uint8Array>();
   #next = 0;

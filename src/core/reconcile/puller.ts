@@ -2,16 +2,14 @@ import type { Prng } from "../../base/prng.ts";
 import { type Chunk, Tag, type TrieRange } from "../../protocol/frames.ts";
 import { limits } from "../../protocol/limits.ts";
 import type { Counters } from "../counters.ts";
+import type { Taken } from "../intake.ts";
 import type { Peer } from "../membership/peer.ts";
 import type { Outbox } from "../outbox.ts";
 import { endOfTransfer, IncomingTransfer } from "./incoming-transfer.ts";
 
 export interface PullerHooks {
-  /**
-   * Blocks of whole records arrived from this peer. The number of records that changed something
-   * here, or undefined when a block is not valid.
-   */
-  received(peer: Peer, blocks: readonly Uint8Array[]): number | undefined;
+  /** Blocks of whole records arrived from this peer; undefined when one is not valid. */
+  received(peer: Peer, blocks: readonly Uint8Array[]): Taken | undefined;
   ended(transfer: IncomingTransfer, completed: boolean): void;
 }
 
@@ -69,12 +67,15 @@ export class Puller {
       this.#end(transfer, false, nowMs);
       return;
     }
-    const changes = progress.blocks.length === 0 ? 0 : this.#hooks.received(peer, progress.blocks);
-    if (changes === undefined) {
-      this.#end(transfer, false, nowMs);
-      return;
+    if (progress.blocks.length > 0) {
+      const taken = this.#hooks.received(peer, progress.blocks);
+      if (taken === undefined) {
+        this.#end(transfer, false, nowMs);
+        return;
+      }
+      transfer.changes += taken.changes;
+      transfer.skipped += taken.skipped;
     }
-    transfer.changes += changes;
     if (progress.state === "done") this.#end(transfer, true, nowMs);
     else if (transfer.creditDue) this.#outbox.unicast(peer.address, [transfer.credit(nowMs)]);
   }

@@ -55,6 +55,11 @@ export class Store {
     return this.#sessions.get(id) ?? this.#tombstones.get(id);
   }
 
+  /** As `find`, without making it the most recent. */
+  peek(id: string): StoredRecord | undefined {
+    return this.#sessions.peek(id) ?? this.#tombstones.get(id);
+  }
+
   /** Whether it is held, dead or alive; without making it the most recent. */
   has(id: string): boolean {
     return this.#sessions.has(id) || this.#tombstones.has(id);

@@ -21,6 +21,8 @@ export class IncomingStream {
   #baseline = -1;
   #highest = -1;
   #lost = 0;
+  /** The highest number that was given up, or whose content was not taken. */
+  #spoiledUpTo = 0;
   /** What the sender said it can still repeat; earlier numbers are not worth asking for. */
   #oldest = 0;
   #nextAskMs = Number.NEGATIVE_INFINITY;
@@ -57,11 +59,16 @@ export class IncomingStream {
     }
     const repairable = Math.max(sequence + 1 - limits.gapAheadMax, this.#oldest);
     const first = Math.max(this.#highest + 1, Math.min(repairable, sequence + 1));
-    this.#lost += Math.max(0, first - this.#highest - 1);
+    if (first > this.#highest + 1) {
+      this.#lost += first - this.#highest - 1;
+      this.spoil(first - 1);
+    }
     const dueMs = nowMs + limits.nakDelayMs + this.#prng.fraction() * limits.nakJitterMs;
     for (let missing = first; missing <= sequence; missing++) {
-      if (this.#missing.size >= limits.gapAheadMax) this.#lost += 1;
-      else {
+      if (this.#missing.size >= limits.gapAheadMax) {
+        this.#lost += 1;
+        this.spoil(missing);
+      } else {
         this.#missing.add(missing);
         this.#asks[0]?.push(missing, dueMs);
         this.#asking = true;
@@ -75,9 +82,21 @@ export class IncomingStream {
     this.#oldest = Math.max(this.#oldest, oldest);
     for (const sequence of this.#missing) {
       if (sequence >= oldest) continue;
-      this.#missing.delete(sequence);
-      this.#lost += 1;
+      this.#giveUp(sequence);
     }
+  }
+
+  /** What came under this number, or should have, has not become part of this node's state. */
+  spoil(sequence: number): void {
+    this.#spoiledUpTo = Math.max(this.#spoiledUpTo, sequence);
+  }
+
+  /** Whether all numbers of the range have arrived. Never true by mistake; may be false by it. */
+  covers(first: number, last: number): boolean {
+    if (first < this.#baseline || this.#baseline < 0) return false;
+    if (first <= this.#spoiledUpTo || last > this.#highest) return false;
+    for (const sequence of this.#missing) if (sequence >= first && sequence <= last) return false;
+    return true;
   }
 
   /**
@@ -99,8 +118,7 @@ export class IncomingStream {
         if (sequence === undefined) break;
         if (this.#missing.has(sequence)) {
           if (tries === limits.nakTriesMax) {
-            this.#missing.delete(sequence);
-            this.#lost += 1;
+            this.#giveUp(sequence);
           } else {
             if (asked >= limits.nakSequencesMax || !extend(ranges, sequence)) {
               // The rest waits: all repairs at once would overrun the buffer that just overflowed.
@@ -131,6 +149,12 @@ export class IncomingStream {
 
   get highest(): number {
     return this.#highest;
+  }
+
+  #giveUp(sequence: number): void {
+    this.#missing.delete(sequence);
+    this.#lost += 1;
+    this.spoil(sequence);
   }
 
   #stopAsking(): void {

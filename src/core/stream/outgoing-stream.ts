@@ -7,7 +7,7 @@ import {
   Tag,
 } from "../../protocol/frames.ts";
 import { fragmentBytesMax, framesBytesMax, limits } from "../../protocol/limits.ts";
-import { deltaSince } from "../../session/record.ts";
+import { deltaSince, type SessionDelta } from "../../session/record.ts";
 import type { Stamp } from "../../session/stamp.ts";
 import type { Counters } from "../counters.ts";
 import type { Address, Outbox } from "../outbox.ts";
@@ -36,6 +36,7 @@ export class OutgoingStream {
   readonly #counters: Counters;
   readonly #ring = new RepairRing();
   #dirty: StoredRecord[] = [];
+  readonly #groups = new Map<StoredRecord, Set<StoredRecord>>();
   #sequence = 0;
 
   constructor(
@@ -58,6 +59,13 @@ export class OutgoingStream {
     this.#dirty.push(record);
   }
 
+  /** These two are sent in one block, whatever its size. */
+  changedTogether(source: StoredRecord, target: StoredRecord): void {
+    const group = this.#groups.get(source) ?? new Set([source]);
+    for (const record of this.#groups.get(target) ?? [target]) group.add(record);
+    for (const record of group) this.#groups.set(record, group);
+  }
+
   get pending(): boolean {
     return this.#dirty.length > 0;
   }
@@ -75,22 +83,41 @@ export class OutgoingStream {
     const dirty = this.#dirty;
     this.#dirty = [];
     for (const record of dirty) {
-      const delta = deltaSince(record, { time: record.dirtySince, tag: this.#tag });
-      record.dirtySince = 0;
-      const empty =
-        delta.life === undefined &&
-        delta.floor === undefined &&
-        delta.expiry === undefined &&
-        delta.attributes.length === 0;
-      // A peer's later write took its place, and that peer has sent it.
-      if (empty) continue;
-      this.#counters.stream.deltasSent += 1;
-      if (!this.#packer.add(delta, blockBytesMax)) {
-        this.#send(this.#packer.take());
-        this.#packer.add(delta, blockBytesMax);
-      }
+      const group = this.#groups.get(record);
+      if (group !== undefined) this.#packTogether(group);
+      // It has been sent with its group.
+      if (record.dirtySince === 0) continue;
+      const delta = this.#unsent(record);
+      if (delta === undefined || this.#packer.add(delta, blockBytesMax)) continue;
+      this.#send(this.#packer.take());
+      this.#packer.add(delta, blockBytesMax);
+    }
+    this.#groups.clear();
+    if (this.#packer.count > 0) this.#send(this.#packer.take());
+  }
+
+  /** A block of their own, in fragments if need be: a receiver takes it whole or not at all. */
+  #packTogether(group: ReadonlySet<StoredRecord>): void {
+    if (this.#packer.count > 0) this.#send(this.#packer.take());
+    for (const record of group) {
+      const delta = record.dirtySince === 0 ? undefined : this.#unsent(record);
+      if (delta !== undefined) this.#packer.add(delta, Number.POSITIVE_INFINITY);
     }
     if (this.#packer.count > 0) this.#send(this.#packer.take());
+  }
+
+  /** What has changed since it was last sent; undefined: a peer's later write took its place. */
+  #unsent(record: StoredRecord): SessionDelta | undefined {
+    const delta = deltaSince(record, { time: record.dirtySince, tag: this.#tag });
+    record.dirtySince = 0;
+    const empty =
+      delta.life === undefined &&
+      delta.floor === undefined &&
+      delta.expiry === undefined &&
+      delta.attributes.length === 0;
+    if (empty) return undefined;
+    this.#counters.stream.deltasSent += 1;
+    return delta;
   }
 
   /** Answers a peer that misses part of the stream. */

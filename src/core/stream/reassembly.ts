@@ -16,6 +16,8 @@ export class Reassembly {
   readonly #partials = new Map<number, Partial>();
   #bytes = 0;
   #dropped = 0;
+  /** The highest number of a block that was dropped. */
+  #droppedUpTo = 0;
 
   /** The whole block when this was its last missing piece. */
   add(fragment: Fragment, nowMs: number): Uint8Array | undefined {
@@ -41,9 +43,17 @@ export class Reassembly {
   sweep(nowMs: number): void {
     for (const [first, partial] of this.#partials) {
       if (nowMs - partial.progressMs < limits.reassemblyMs) continue;
-      this.#dropped += 1;
-      this.#remove(first);
+      this.#drop(first);
     }
+  }
+
+  /** Whether no block that has a number in the range is incomplete or was dropped. */
+  isWhole(first: number, last: number): boolean {
+    if (first <= this.#droppedUpTo) return false;
+    for (const [start, { pieces }] of this.#partials) {
+      if (start <= last && start + pieces.length > first) return false;
+    }
+    return true;
   }
 
   /** Blocks dropped since the last call. */
@@ -73,9 +83,14 @@ export class Reassembly {
 
   #dropOldest(): void {
     const [oldest] = this.#partials.keys();
-    if (oldest === undefined) return;
+    if (oldest !== undefined) this.#drop(oldest);
+  }
+
+  #drop(first: number): void {
     this.#dropped += 1;
-    this.#remove(oldest);
+    const count = this.#partials.get(first)?.pieces.length ?? 1;
+    this.#droppedUpTo = Math.max(this.#droppedUpTo, first + count - 1);
+    this.#remove(first);
   }
 
   #remove(first: number): void {

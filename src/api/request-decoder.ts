@@ -1,33 +1,48 @@
 import { assert } from "../base/assert.ts";
-import type { Lifetime, ListQuery, NamedValue } from "../core/commands.ts";
+import type { AckRequest, Lifetime, ListQuery, NamedValue } from "../core/commands.ts";
 import { limits } from "../protocol/limits.ts";
-import { localProtocolVersion, type RefusalReason, requestIdMax, Verb } from "./messages.ts";
-import type { MsgpackReader, MsgpackWriter } from "./msgpack.ts";
-
-/** An attribute as a client sends it: bytes that only clients interpret. */
-export interface PackedAttribute {
-  readonly name: string;
-  readonly bytes: Uint8Array;
-}
+import type { Stamp } from "../session/stamp.ts";
+import { type RefusalReason, requestIdMax, Verb } from "./messages.ts";
+import type { MsgpackReader } from "./msgpack.ts";
 
 interface Addressed {
   readonly requestId: number;
   readonly id: string;
 }
 
-export interface StoreRequest extends Addressed {
+interface Write extends Addressed {
+  /** The reply waits for peers to have it. */
+  readonly ack: AckRequest | undefined;
+}
+
+export interface GetRequest extends Addressed {
+  readonly verb: typeof Verb.get;
+  /** The reply waits until this write is included. */
+  readonly atLeast: Stamp | undefined;
+}
+
+export interface DestroyRequest extends Write {
+  readonly verb: typeof Verb.destroy;
+}
+
+export interface RotateRequest extends Write {
+  readonly verb: typeof Verb.rotate;
+  readonly newId: string;
+}
+
+export interface StoreRequest extends Write {
   readonly verb: typeof Verb.create | typeof Verb.set;
   readonly attributes: readonly NamedValue[];
   readonly lifetime: Lifetime;
 }
 
-export interface PatchRequest extends Addressed {
+export interface PatchRequest extends Write {
   readonly verb: typeof Verb.patch;
   readonly set: readonly NamedValue[];
   readonly unset: readonly string[];
 }
 
-export interface TouchRequest extends Addressed {
+export interface TouchRequest extends Write {
   readonly verb: typeof Verb.touch;
   readonly idleMs: number | undefined;
 }
@@ -40,7 +55,9 @@ export interface ListRequest {
 
 export type Request =
   | { readonly requestId: number; readonly verb: typeof Verb.hello; readonly version: number }
-  | (Addressed & { readonly verb: typeof Verb.get | typeof Verb.destroy })
+  | GetRequest
+  | DestroyRequest
+  | RotateRequest
   | StoreRequest
   | PatchRequest
   | TouchRequest
@@ -55,86 +72,6 @@ export interface BadRequest {
   readonly requestId: number;
   readonly verb: 0;
   readonly reason: RefusalReason;
-}
-
-export function encodeHello(writer: MsgpackWriter, requestId: number): void {
-  const body = begin(writer, requestId, Verb.hello, 1);
-  writer.number(localProtocolVersion);
-  writer.endFrame(body);
-}
-
-/** For the verbs that take a session id and nothing else. */
-export function encodeAddressed(
-  writer: MsgpackWriter,
-  requestId: number,
-  request: { readonly verb: typeof Verb.get | typeof Verb.destroy; readonly id: string },
-): void {
-  const body = begin(writer, requestId, request.verb, 1);
-  writer.text(request.id);
-  writer.endFrame(body);
-}
-
-export function encodeStore(
-  writer: MsgpackWriter,
-  requestId: number,
-  request: {
-    readonly verb: typeof Verb.create | typeof Verb.set;
-    readonly id: string;
-    readonly attributes: readonly PackedAttribute[];
-    readonly lifetime: Lifetime;
-  },
-): void {
-  const body = begin(writer, requestId, request.verb, 4);
-  writer.text(request.id);
-  writeAttributes(writer, request.attributes);
-  writeOptional(writer, request.lifetime.idleMs);
-  writeOptional(writer, request.lifetime.absoluteMs);
-  writer.endFrame(body);
-}
-
-export function encodePatch(
-  writer: MsgpackWriter,
-  requestId: number,
-  request: {
-    readonly id: string;
-    readonly set: readonly PackedAttribute[];
-    readonly unset: readonly string[];
-  },
-): void {
-  const body = begin(writer, requestId, Verb.patch, 3);
-  writer.text(request.id);
-  writeAttributes(writer, request.set);
-  writer.arrayHeader(request.unset.length);
-  for (const name of request.unset) writer.text(name);
-  writer.endFrame(body);
-}
-
-export function encodeTouch(
-  writer: MsgpackWriter,
-  requestId: number,
-  request: { readonly id: string; readonly idleMs: number | undefined },
-): void {
-  const body = begin(writer, requestId, Verb.touch, 2);
-  writer.text(request.id);
-  writeOptional(writer, request.idleMs);
-  writer.endFrame(body);
-}
-
-export function encodeList(writer: MsgpackWriter, requestId: number, query: ListQuery): void {
-  const body = begin(writer, requestId, Verb.list, 3);
-  writer.text(query.prefix);
-  writer.number(query.limit);
-  writer.text(query.cursor);
-  writer.endFrame(body);
-}
-
-/** For the verbs without arguments. */
-export function encodePlain(
-  writer: MsgpackWriter,
-  requestId: number,
-  verb: typeof Verb.count | typeof Verb.stats | typeof Verb.ping,
-): void {
-  writer.endFrame(begin(writer, requestId, verb, 0));
 }
 
 /** Foreign bytes: never throws; whatever is wrong with them comes out as a `BadRequest`. */
@@ -159,21 +96,24 @@ function decodeArguments(
       if (count !== 1) break;
       return { requestId, verb, version: reader.number() };
     case Verb.get:
-    case Verb.destroy: {
-      if (count !== 1) break;
-      const id = reader.text();
-      return isName(reader) ? { requestId, verb, id } : bad(requestId, "idInvalid");
-    }
+      if (count !== 1 && count !== 3) break;
+      return decodeGet(reader, requestId, count === 3);
+    case Verb.destroy:
+      if (count !== 1 && count !== 2) break;
+      return decodeDestroy(reader, requestId, count === 2);
     case Verb.create:
     case Verb.set:
-      if (count !== 4) break;
-      return decodeStore(reader, requestId, verb);
+      if (count !== 4 && count !== 5) break;
+      return decodeStore(reader, requestId, verb, count === 5);
     case Verb.patch:
-      if (count !== 3) break;
-      return decodePatch(reader, requestId);
+      if (count !== 3 && count !== 4) break;
+      return decodePatch(reader, requestId, count === 4);
     case Verb.touch:
-      if (count !== 2) break;
-      return decodeTouch(reader, requestId);
+      if (count !== 2 && count !== 3) break;
+      return decodeTouch(reader, requestId, count === 3);
+    case Verb.rotate:
+      if (count !== 2 && count !== 3) break;
+      return decodeRotate(reader, requestId, count === 3);
     case Verb.list:
       if (count !== 3) break;
       return decodeList(reader, requestId);
@@ -190,10 +130,50 @@ function decodeArguments(
   return bad(requestId, "malformedFrame", reader);
 }
 
+function decodeGet(
+  reader: MsgpackReader,
+  requestId: number,
+  hasStamp: boolean,
+): Request | BadRequest {
+  const id = reader.text();
+  if (!isName(reader)) return bad(requestId, "idInvalid", reader);
+  if (!hasStamp) return { requestId, verb: Verb.get, id, atLeast: undefined };
+  const atLeast = { time: reader.number(), tag: reader.number() };
+  if (!isStamp(atLeast)) return bad(requestId, "stampInvalid");
+  return { requestId, verb: Verb.get, id, atLeast };
+}
+
+function decodeDestroy(
+  reader: MsgpackReader,
+  requestId: number,
+  hasAck: boolean,
+): Request | BadRequest {
+  const id = reader.text();
+  if (!isName(reader)) return bad(requestId, "idInvalid", reader);
+  const ack = readAck(reader, hasAck);
+  if (ack === "invalid") return bad(requestId, "ackInvalid");
+  return { requestId, verb: Verb.destroy, id, ack };
+}
+
+function decodeRotate(
+  reader: MsgpackReader,
+  requestId: number,
+  hasAck: boolean,
+): Request | BadRequest {
+  const id = reader.text();
+  if (!isName(reader)) return bad(requestId, "idInvalid", reader);
+  const newId = reader.text();
+  if (!isName(reader)) return bad(requestId, "idInvalid", reader);
+  const ack = readAck(reader, hasAck);
+  if (ack === "invalid") return bad(requestId, "ackInvalid");
+  return { requestId, verb: Verb.rotate, id, newId, ack };
+}
+
 function decodeStore(
   reader: MsgpackReader,
   requestId: number,
   verb: typeof Verb.create | typeof Verb.set,
+  hasAck: boolean,
 ): Request | BadRequest {
   const id = reader.text();
   if (!isName(reader)) return bad(requestId, "idInvalid", reader);
@@ -201,11 +181,18 @@ function decodeStore(
   if (typeof attributes === "string") return bad(requestId, attributes, reader);
   const idleMs = readOptional(reader);
   const absoluteMs = readOptional(reader);
-  if (!isDuration(idleMs) || !isDuration(absoluteMs)) return bad(requestId, "numberInvalid");
-  return { requestId, verb, id, attributes, lifetime: { idleMs, absoluteMs } };
+  const areDurations = isDuration(idleMs) && isDuration(absoluteMs);
+  if (!areDurations) return bad(requestId, "numberInvalid", reader);
+  const ack = readAck(reader, hasAck);
+  if (ack === "invalid") return bad(requestId, "ackInvalid");
+  return { requestId, verb, id, attributes, lifetime: { idleMs, absoluteMs }, ack };
 }
 
-function decodePatch(reader: MsgpackReader, requestId: number): Request | BadRequest {
+function decodePatch(
+  reader: MsgpackReader,
+  requestId: number,
+  hasAck: boolean,
+): Request | BadRequest {
   const id = reader.text();
   if (!isName(reader)) return bad(requestId, "idInvalid", reader);
   const set = decodeAttributes(reader);
@@ -219,17 +206,25 @@ function decodePatch(reader: MsgpackReader, requestId: number): Request | BadReq
   }
   if (set.length + unset.length > 1) {
     const names = [...set.map((attribute) => attribute.name), ...unset];
-    if (hasRepetition(names)) return bad(requestId, "nameRepeated");
+    if (hasRepetition(names)) return bad(requestId, "nameRepeated", reader);
   }
-  return { requestId, verb: Verb.patch, id, set, unset };
+  const ack = readAck(reader, hasAck);
+  if (ack === "invalid") return bad(requestId, "ackInvalid");
+  return { requestId, verb: Verb.patch, id, set, unset, ack };
 }
 
-function decodeTouch(reader: MsgpackReader, requestId: number): Request | BadRequest {
+function decodeTouch(
+  reader: MsgpackReader,
+  requestId: number,
+  hasAck: boolean,
+): Request | BadRequest {
   const id = reader.text();
   if (!isName(reader)) return bad(requestId, "idInvalid", reader);
   const idleMs = readOptional(reader);
-  if (!isDuration(idleMs)) return bad(requestId, "numberInvalid");
-  return { requestId, verb: Verb.touch, id, idleMs };
+  if (!isDuration(idleMs)) return bad(requestId, "numberInvalid", reader);
+  const ack = readAck(reader, hasAck);
+  if (ack === "invalid") return bad(requestId, "ackInvalid");
+  return { requestId, verb: Verb.touch, id, idleMs, ack };
 }
 
 function decodeList(reader: MsgpackReader, requestId: number): Request | BadRequest {
@@ -275,6 +270,10 @@ function isRequestId(value: number): boolean {
   return Number.isInteger(value) && value >= 1 && value <= requestIdMax;
 }
 
+function isStamp({ time, tag }: Stamp): boolean {
+  return isWithin(time, Number.MAX_SAFE_INTEGER) && (tag === 0 || isWithin(tag, 4_294_967_295));
+}
+
 function isDuration(value: number | undefined): boolean {
   if (value === undefined) return true;
   return Number.isSafeInteger(value) && value >= 0 && value <= limits.durationMsMax;
@@ -286,25 +285,18 @@ function bad(requestId: number, reason: RefusalReason, reader?: MsgpackReader): 
   return { requestId, verb: 0, reason };
 }
 
-function begin(writer: MsgpackWriter, requestId: number, verb: number, count: number): number {
-  const body = writer.beginFrame();
-  writer.arrayHeader(2 + count);
-  writer.number(requestId);
-  writer.number(verb);
-  return body;
+/** `[peers, timeoutMs]`, or nil, as the last argument. */
+function readAck(reader: MsgpackReader, hasAck: boolean): AckRequest | undefined | "invalid" {
+  if (!hasAck || reader.nil()) return undefined;
+  if (reader.arrayHeader() !== 2) reader.fail();
+  const ack = { peers: reader.number(), timeoutMs: reader.number() };
+  return isWithin(ack.peers, limits.peersMax) && isWithin(ack.timeoutMs, limits.confirmMsMax)
+    ? ack
+    : "invalid";
 }
 
-function writeAttributes(writer: MsgpackWriter, attributes: readonly PackedAttribute[]): void {
-  writer.mapHeader(attributes.length);
-  for (const attribute of attributes) {
-    writer.text(attribute.name);
-    writer.bytes(attribute.bytes);
-  }
-}
-
-function writeOptional(writer: MsgpackWriter, value: number | undefined): void {
-  if (value === undefined) writer.nil();
-  else writer.number(value);
+function isWithin(value: number, max: number): boolean {
+  return Number.isInteger(value) && value >= 1 && value <= max;
 }
 
 function readOptional(reader: MsgpackReader): number | undefined {

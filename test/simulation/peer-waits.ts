@@ -1,0 +1,107 @@
+import type { Prng } from "../../src/base/prng.ts";
+import type { SessionDelta } from "../../src/session/record.ts";
+import type { Stamp } from "../../src/session/stamp.ts";
+import { between, prngFor } from "./chance.ts";
+import { type Cell, cellsOf, expiryKey, isOver } from "./model.ts";
+import type { SimulationOptions } from "./options.ts";
+import { type SimNode, tombstoneRetentionMs } from "./sim-node.ts";
+import { hold } from "./violation.ts";
+
+export interface WaitsShell {
+  readonly nowMs: number;
+  readonly options: SimulationOptions;
+  readonly nodes: readonly SimNode[];
+}
+
+interface Written {
+  readonly id: string;
+  readonly cells: readonly (readonly [string, Cell])[];
+  readonly writer: SimNode;
+  readonly atMs: number;
+}
+
+/**
+ * Clients that ask for more than the local sidecar: writes that wait until peers have them, and
+ * reads on another node that must include a write. Whatever they are told is held against what the
+ * nodes hold at that moment.
+ */
+export class PeerWaits {
+  readonly #shell: WaitsShell;
+  readonly #prng: Prng;
+
+  constructor(shell: WaitsShell) {
+    this.#shell = shell;
+    this.#prng = prngFor(shell.options.seed, "waiting");
+  }
+
+  /** A client wrote this a moment ago, in this turn. */
+  wrote(writer: SimNode, delta: SessionDelta): void {
+    const { workload } = this.#shell.options;
+    const stamp = delta.life?.stamp ?? delta.floor ?? delta.expiry?.stamp;
+    const write = stamp ?? delta.attributes[0]?.stamp;
+    if (write === undefined || !this.#prng.chance(workload.waits)) return;
+    const cells = cellsOf(delta);
+    const written = { id: delta.id, cells, writer, atMs: this.#shell.nowMs };
+    if (this.#prng.chance(0.5)) this.#confirm(written);
+    else this.#readElsewhere(written, write);
+  }
+
+  #confirm(written: Written): void {
+    const { writer, id } = written;
+    const ack = {
+      peers: 1 + this.#prng.below(Math.max(1, this.#shell.nodes.length - 1)),
+      timeoutMs: Math.round(between(this.#prng, 20, 3_000)),
+    };
+    const now = writer.clock.at(this.#shell.nowMs);
+    const ticket = writer.life?.replica.confirm(id, ack, now);
+    hold(ticket !== undefined, "few-writes-wait", () => `${writer.label} takes no more`);
+    if (ticket === undefined) return;
+    writer.confirming.set(ticket, (count) => {
+      const holders = this.#shell.nodes.filter(
+        (node) => node !== writer && this.#has(node, written),
+      );
+      const fact = () => `${count} are said to have ${id}, and ${holders.length} can`;
+      hold(count <= holders.length, "confirmed-is-held", fact);
+    });
+  }
+
+  #readElsewhere(written: Written, write: Stamp): void {
+    const others = this.#shell.nodes.filter((node) => node !== written.writer && node.running);
+    const reader = this.#prng.pick(others);
+    const replica = reader?.life?.replica;
+    if (reader === undefined || replica === undefined) return;
+    const check = () => {
+      const fact = () => `${reader.label} claims to include a write to ${written.id}`;
+      hold(this.#has(reader, written), "read-includes-the-write", fact);
+    };
+    if (replica.knows(written.id, write)) {
+      check();
+      return;
+    }
+    const ticket = replica.fetch(written.id, write, reader.clock.at(this.#shell.nowMs));
+    if (ticket === undefined) return;
+    reader.fetching.set(ticket, (known) => {
+      if (known) check();
+    });
+    reader.wake();
+  }
+
+  /** Whether the session's end has come, by this node's clock or for its writer. */
+  #isOver(node: SimNode, id: string, writer: SimNode): boolean {
+    const model = writer.life?.stores?.known(id);
+    const { wallMs } = node.clock.at(this.#shell.nowMs);
+    return model === undefined || isOver(model.forgetAtMs(tombstoneRetentionMs), wallMs);
+  }
+
+  /** Whether the node holds the write, or has lost it by no fault of its own. */
+  #has(node: SimNode, { id, cells, writer, atMs }: Written): boolean {
+    const { life } = node;
+    if (life === undefined || life.startedMs > atMs || node.tiny) return true;
+    if (life.stores === undefined) return true;
+    const known = life.stores.known(id);
+    if (known === undefined) return this.#isOver(node, id, writer);
+    // How long a dead session would have lived is nothing that a client can miss.
+    const shown = known.dead ? cells.filter(([key]) => key !== expiryKey) : cells;
+    return !known.clone().joinCells(shown);
+  }
+}

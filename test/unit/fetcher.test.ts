@@ -1,0 +1,115 @@
+import { strict as assert } from "node:assert";
+import { test } from "node:test";
+import { type Fetch, Tag } from "../../src/protocol/frames.ts";
+import { limits } from "../../src/protocol/limits.ts";
+import { tagOf } from "../../src/session/stamp.ts";
+import { blockOf, created, LoneReplica, peerBoot, peerHeartbeat } from "../support/lone-replica.ts";
+import { onlyOf } from "../support/recording-outbox.ts";
+
+const peerTag = tagOf(peerBoot);
+const nothing = { life: undefined, floor: undefined, expiry: undefined };
+
+/** A replica that is ready and knows a peer that is, too. */
+function withPeer(): LoneReplica {
+  const lone = new LoneReplica();
+  lone.settle();
+  lone.receive(peerHeartbeat());
+  lone.outbox.takeSent();
+  return lone;
+}
+
+function fetch(lone: LoneReplica, write: { time: number; tag: number }): Fetch {
+  assert.notEqual(lone.replica.fetch("s", write, lone.now), undefined);
+  lone.tick();
+  return onlyOf(lone.outbox.framesOf(Tag.fetch));
+}
+
+function ended(lone: LoneReplica): boolean | undefined {
+  lone.tick();
+  return lone.outbox.fetches[0]?.known;
+}
+
+test("a state includes a write whose stamp it shows", () => {
+  const lone = withPeer();
+  const write = { time: lone.peerTime, tag: 2 };
+  assert.equal(lone.replica.knows("s"), true, "it is ready");
+  assert.equal(lone.replica.knows("s", write), false);
+  lone.receiveDeltas(1, created("s", write.time));
+  assert.equal(lone.replica.knows("s", write), true);
+  assert.equal(lone.replica.knows("s", { ...write, tag: 3 }), false);
+});
+
+test("a later write of the same node does not show that an earlier one has arrived", () => {
+  const lone = withPeer();
+  const early = { time: lone.peerTime, tag: 2 };
+  const stamp = { time: lone.peerTime + 1, tag: 2 };
+  const attributes = [{ name: "a", stamp, value: "later" }];
+  lone.receiveDeltas(2, { ...nothing, id: "s", attributes });
+  assert.equal(lone.replica.knows("s", early), false);
+});
+
+test("a destroy includes all writes before it", () => {
+  const lone = withPeer();
+  const stamp = { time: lone.peerTime + 5, tag: 2 };
+  const life = { stamp, alive: false, absoluteDeadlineMs: 0 };
+  lone.receiveDeltas(1, { id: "s", life, floor: stamp, attributes: [], expiry: undefined });
+  assert.equal(lone.replica.knows("s", { time: lone.peerTime, tag: 7 }), true);
+});
+
+test("own writes are there", () => {
+  const lone = withPeer();
+  const own = { time: lone.peerTime, tag: tagOf("00000000aaaa000000000001") };
+  assert.equal(lone.replica.knows("s", own), true);
+});
+
+test("the answer of the writer settles it, even when the write no longer shows", () => {
+  const lone = withPeer();
+  const { nonce } = fetch(lone, { time: lone.peerTime, tag: peerTag });
+  const block = blockOf([created("s", lone.peerTime + 9)]);
+  lone.receive({ tag: Tag.found, nonce, block });
+  assert.equal(ended(lone), true);
+  assert.equal(lone.replica.store.has("s"), true);
+});
+
+test("that the writer has nothing settles it, too", () => {
+  const lone = withPeer();
+  const { nonce } = fetch(lone, { time: lone.peerTime, tag: peerTag });
+  lone.receive({ tag: Tag.absent, nonce });
+  assert.equal(ended(lone), true);
+});
+
+test("what another peer has or has not settles nothing unless the write shows", () => {
+  const lone = withPeer();
+  const write = { time: lone.peerTime, tag: 2 };
+  assert.notEqual(write.tag, peerTag);
+  const { nonce } = fetch(lone, write);
+  lone.receive({ tag: Tag.absent, nonce });
+  assert.equal(ended(lone), undefined);
+  // Attribute "a" of the asked write may be what was replaced, and "b" be missing.
+  const stamp = { time: write.time + 9, tag: 2 };
+  const patched = { ...nothing, id: "s", attributes: [{ name: "a", stamp, value: "later" }] };
+  const block = blockOf([created("s", write.time - 9), patched]);
+  lone.receive({ tag: Tag.found, nonce, block });
+  assert.equal(ended(lone), undefined);
+  lone.receive(peerHeartbeat());
+  lone.pass(limits.fetchMsMax);
+  assert.equal(ended(lone), false);
+  assert.equal(lone.replica.counters.reconcile.fetchesFailed, 1);
+});
+
+test("the write may also come by itself", () => {
+  const lone = withPeer();
+  const write = { time: lone.peerTime, tag: 2 };
+  fetch(lone, write);
+  lone.receiveDeltas(1, created("s", write.time));
+  assert.equal(ended(lone), true);
+});
+
+test("a session too large for a datagram is pulled once, not at every question", () => {
+  const lone = withPeer();
+  const { nonce } = fetch(lone, { time: lone.peerTime, tag: peerTag });
+  for (let answers = 0; answers < 3; answers++) {
+    lone.receive({ tag: Tag.found, nonce, block: new Uint8Array(0) });
+  }
+  assert.equal(lone.outbox.framesOf(Tag.want).length, 1);
+});
