@@ -1,7 +1,8 @@
-import type { LoadedConfiguration } from "../daemon/configuration.ts";
+import type { Configuration, LoadedConfiguration } from "../daemon/configuration.ts";
 import { createLog } from "../daemon/log.ts";
 import { readVersion } from "../daemon/version.ts";
 import { commandName, shellWord } from "./command-name.ts";
+import { count } from "./format.ts";
 import { print } from "./output.ts";
 import { formatPairs } from "./table.ts";
 
@@ -41,6 +42,10 @@ function nextSignal(): Promise<string> {
   });
 }
 
+function gossipWords({ mode, group, port, peers }: Configuration["gossip"]): string {
+  return mode === "unicast" ? `port ${port}, ${count(peers.length, "peer")}` : `${group}:${port}`;
+}
+
 function describeStart(
   { configuration, origins }: LoadedConfiguration,
   sidecar: { readonly node: string; readonly socketPath: string },
@@ -55,7 +60,7 @@ function describeStart(
       [
         ["process", String(process.pid)],
         ["local socket", sidecar.socketPath],
-        ["gossip", `${gossip.group}:${gossip.port}, interface ${gossip.interface}`],
+        ["gossip", `${gossipWords(gossip)}, interface ${gossip.interface}`],
       ],
       "  ",
     ),

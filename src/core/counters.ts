@@ -56,6 +56,13 @@ export class Counters {
     namesTaken: 0,
     tableFull: 0,
   };
+  readonly paths = {
+    greetings: 0,
+    copiesAsked: 0,
+    copiesGranted: 0,
+    copiesSent: 0,
+    rejoins: 0,
+  };
   readonly store = {
     evicted: 0,
     expired: 0,

@@ -12,6 +12,7 @@ import {
 } from "../protocol/frames.ts";
 import type { Counters } from "./counters.ts";
 import type { Intake } from "./intake.ts";
+import type { Group } from "./membership/group.ts";
 import type { Peer } from "./membership/peer.ts";
 import type { PeerTable } from "./membership/peer-table.ts";
 import type { Outbox } from "./outbox.ts";
@@ -26,6 +27,7 @@ import type { OutgoingStream } from "./stream/outgoing-stream.ts";
 /** The parts of a replica that take frames. */
 export interface FrameTakers {
   readonly peers: PeerTable;
+  readonly group: Group;
   readonly outgoing: OutgoingStream;
   readonly intake: Intake;
   readonly donor: Donor;
@@ -107,6 +109,9 @@ export class Dispatch {
         return;
       case Tag.confirmed:
         to.confirmations.onConfirmed(peer, frame);
+        return;
+      case Tag.copies:
+        to.group.onCopies(peer, frame, monotonicMs);
         return;
       default:
         unreachable(frame);

@@ -1,12 +1,13 @@
 import type { BootId, Frame } from "../protocol/frames.ts";
+import type { PathFault } from "./membership/ways.ts";
 
-/** Where a peer's unicast socket is: "host:port". */
+/** Where a peer's unicast socket is: "host:port", over IPv6 "[host]:port". */
 export type Address = string;
 
 /** The core's one door out: it asks, the shell acts. */
 export interface Outbox {
-  /** One datagram to the whole group. */
-  multicast(frames: readonly Frame[]): void;
+  /** One datagram to the whole group, if there is one, and by unicast to each of `copies`. */
+  multicast(frames: readonly Frame[], copies?: readonly Address[]): void;
   /** One datagram to one peer. */
   unicast(address: Address, frames: readonly Frame[]): void;
   notify(event: CoreEvent): void;
@@ -14,6 +15,8 @@ export interface Outbox {
   confirmed(ticket: number, peers: number): void;
   /** A fetch ended. Known: whether there is such a session can now be said truthfully. */
   fetched(ticket: number, known: boolean): void;
+  /** Nobody's multicast arrives: the sockets should leave the group and join it again. */
+  rejoin(): void;
 }
 
 /** What an operator wants to read in the log. Never carries session ids. */
@@ -23,6 +26,8 @@ export type CoreEvent =
   | { readonly event: "peer_restarted"; readonly peer: PeerName }
   | { readonly event: "peer_skewed"; readonly peer: PeerName; readonly aheadMs: number }
   | { readonly event: "name_taken"; readonly peer: PeerName }
+  | { readonly event: "multicast_lost"; readonly peer: PeerName; readonly fault: PathFault }
+  | { readonly event: "multicast_back"; readonly peer: PeerName }
   | { readonly event: "tombstones_dropped"; readonly count: number }
   | { readonly event: "sessions_evicted"; readonly count: number };
 

@@ -19,9 +19,13 @@ import { Counters } from "./counters.ts";
 import { Dispatch } from "./dispatch.ts";
 import { Intake } from "./intake.ts";
 import { Departure } from "./membership/departure.ts";
+import { Greeter } from "./membership/greeter.ts";
+import { type GossipMode, Group } from "./membership/group.ts";
 import { HeartbeatSchedule } from "./membership/heartbeat-schedule.ts";
 import type { Peer } from "./membership/peer.ts";
 import { PeerTable } from "./membership/peer-table.ts";
+import { Reception } from "./membership/reception.ts";
+import type { Via } from "./membership/ways.ts";
 import type { Address, Outbox } from "./outbox.ts";
 import { AntiEntropy } from "./reconcile/anti-entropy.ts";
 import { Donor } from "./reconcile/donor.ts";
@@ -39,6 +43,8 @@ export interface ReplicaOptions extends StoreOptions {
   readonly name: string;
   readonly idleMsDefault: number;
   readonly absoluteMsDefault: number;
+  /** Multicast unless told otherwise. */
+  readonly mode?: GossipMode;
 }
 
 /**
@@ -67,17 +73,24 @@ export class Replica {
   readonly #fetcher: Fetcher;
   readonly #confirmations: Confirmations;
   readonly #departure = new Departure();
+  readonly #group: Group;
+  readonly #reception: Reception;
+  readonly #greeter: Greeter;
   readonly #alarms: StoreAlarms;
   readonly #dispatch: Dispatch;
   #now: Now = { monotonicMs: 0, wallMs: 0 };
   #sweepDueMs = 0;
   #hasLeft = false;
 
-  constructor(options: ReplicaOptions, codec: DeltaCodec, outbox: Outbox, prng: Prng) {
+  constructor(options: ReplicaOptions, codec: DeltaCodec, shell: Outbox, prng: Prng) {
     this.#options = options;
-    this.#outbox = outbox;
     const { counters } = this;
     const tag = tagOf(options.boot);
+    const outbox = new Group(options.mode ?? "multicast", shell, counters);
+    this.#outbox = outbox;
+    this.#group = outbox;
+    this.#reception = new Reception(outbox, counters);
+    this.#greeter = new Greeter(outbox, counters, () => this.#heartbeat(true));
     const self = { boot: options.boot, name: options.name, tag };
     this.store = new Store(options, counters);
     this.peers = new PeerTable(self, prng, outbox, counters);
@@ -115,6 +128,7 @@ export class Replica {
     this.#dispatch = new Dispatch(
       {
         peers: this.peers,
+        group: this.#group,
         outgoing: this.#outgoing,
         intake: this.#intake,
         donor: this.#donor,
@@ -147,12 +161,18 @@ export class Replica {
     return this.#hasLeft;
   }
 
+  /** Where the configuration says that peers are, besides those that multicast finds. */
+  setSeeds(addresses: readonly Address[], now: Now): void {
+    this.#greeter.setSeeds(addresses, now.monotonicMs);
+  }
+
   /** Takes in one datagram. `source` is where its sender's unicast socket is. */
-  receive(datagram: Datagram, source: Address, now: Now): void {
+  receive(datagram: Datagram, source: Address, now: Now, via: Via = "unicast"): void {
     if (datagram.boot === this.#options.boot) return;
     this.#now = now;
     const peer = this.peers.hear(datagram.boot, source, now.monotonicMs);
     if (peer === undefined) return;
+    this.#reception.heard(peer, via, now.monotonicMs);
     this.#intake.noteClock(peer, datagram.clock, now);
     for (const frame of datagram.frames) this.#dispatch.take(peer, frame, now);
   }
@@ -229,6 +249,7 @@ export class Replica {
       for (const peer of this.peers.all()) peer.reassembly.sweep(monotonicMs);
       this.#alarms.check(this.counters.store, monotonicMs);
     }
+    this.#group.tick(this.peers, monotonicMs);
     if (this.#outgoing.pending) {
       this.#outgoing.flush();
       this.#heartbeats.dataSent(monotonicMs);
@@ -236,6 +257,8 @@ export class Replica {
     this.#confirmations.sent(this.#outgoing.sequence, monotonicMs);
     this.#confirmations.tick(monotonicMs);
     this.peers.tick(monotonicMs);
+    if (this.mode === "multicast") this.#reception.tick(this.peers, monotonicMs);
+    this.#greeter.tick(this.peers, monotonicMs);
     for (const peer of this.peers.all()) this.#askForMissing(peer);
     this.#puller.tick(monotonicMs);
     this.#join.tick(this.peers, monotonicMs);
@@ -258,10 +281,16 @@ export class Replica {
       this.#departure.dueMs,
       this.#fetcher.dueMs,
       this.#confirmations.dueMs,
+      this.#greeter.dueMs(this.peers),
+      this.mode === "multicast" ? this.#reception.dueMs(this.peers) : Number.POSITIVE_INFINITY,
     );
     for (const peer of this.peers.all()) dueMs = Math.min(dueMs, peer.incoming.dueMs);
     if (this.#join.phase === "ready") dueMs = Math.min(dueMs, this.#antiEntropy.dueMs(this.peers));
     return dueMs;
+  }
+
+  get mode(): GossipMode {
+    return this.#options.mode ?? "multicast";
   }
 
   get phase(): Phase {

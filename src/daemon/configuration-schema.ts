@@ -1,4 +1,7 @@
+import type { GossipMode } from "../core/membership/group.ts";
+import { readHostPort } from "../net/address.ts";
 import { limits } from "../protocol/limits.ts";
+import { isIpv4Address, isIpv6Address, isMulticastAddress } from "./numeric-address.ts";
 
 /** What an operator may choose. Everything else is a limit and lives in `protocol/limits.ts`. */
 export interface Configuration {
@@ -10,6 +13,8 @@ export interface Configuration {
     readonly socket: string;
   };
   readonly gossip: {
+    readonly mode: GossipMode;
+    readonly peers: readonly string[];
     readonly group: string;
     readonly port: number;
     readonly interface: string;
@@ -31,6 +36,7 @@ export interface Configuration {
   };
 }
 
+export const gossipModes: readonly GossipMode[] = ["multicast", "unicast"];
 export const logLevels = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
@@ -49,7 +55,7 @@ export type ConfigurationValue<K extends ConfigurationKey> = K extends keyof Con
       : never
     : never;
 
-export type SettingValue = string | number | boolean;
+export type SettingValue = string | number | boolean | readonly string[];
 
 export interface Setting<V> {
   readonly default: V;
@@ -75,15 +81,21 @@ export const schema: { readonly [K in ConfigurationKey]: Setting<ConfigurationVa
     allowed: `a path of at most ${socketPathBytesMax} octets (empty: the default place)`,
     accept: (path) => !path.includes("\0") && Buffer.byteLength(path) <= socketPathBytesMax,
   }),
+  "gossip.mode": choice({ default: "multicast", choices: gossipModes }),
+  "gossip.peers": list({
+    allowed: `at most ${limits.seedsMax} of "host", "host:port", "[IPv6 address]:port"`,
+    max: limits.seedsMax,
+    accept: (peer) => readHostPort(peer, 1) !== undefined,
+  }),
   "gossip.group": text({
     default: "239.255.83.67",
-    allowed: "an IPv4 multicast address (224.0.0.0 to 239.255.255.255)",
+    allowed: "a multicast address (224.0.0.0 to 239.255.255.255, or of IPv6, such as ff15::5343)",
     accept: isMulticastAddress,
   }),
   "gossip.port": integer({ default: 45_883, min: 1, max: 65_535 }),
   "gossip.interface": text({
     default: "loopback",
-    allowed: '"loopback", "auto", the name of an interface or an IPv4 address of this host',
+    allowed: '"loopback", "auto", the name of an interface or an address of this host',
     accept: isInterfaceChoice,
   }),
   "gossip.ttl": integer({ default: 1, min: 0, max: 255 }),
@@ -131,13 +143,6 @@ function text(options: TextOptions): Setting<string> {
   };
 }
 
-/** Not from node:net: the rooms of the peers' side do not open its door, not even for a check. */
-function isIpv4Address(candidate: string): boolean {
-  const octets = candidate.split(".");
-  const isOctet = (octet: string) => /^(0|[1-9]\d{0,2})$/.test(octet) && Number(octet) <= 255;
-  return octets.length === 4 && octets.every(isOctet);
-}
-
 /** The alphabet of names keeps them whole in logs, tables, file names and metric labels. */
 export function isName(candidate: string): boolean {
   return /^[A-Za-z0-9._-]+$/.test(candidate) && candidate.length <= limits.nodeNameBytesMax;
@@ -153,6 +158,24 @@ function name(options: {
     allowed: `1 to ${limits.nodeNameBytesMax} letters, digits, dots, dashes or underscores${empty}`,
     accept: (given) => isName(given) || (given === "" && options.emptyMeans !== undefined),
   });
+}
+
+/** In the environment and in a flag the texts are separated by commas. */
+function list(options: {
+  readonly allowed: string;
+  readonly max: number;
+  accept(text: string): boolean;
+}): Setting<readonly string[]> {
+  const isList = (candidate: unknown): candidate is readonly string[] =>
+    Array.isArray(candidate) &&
+    candidate.length <= options.max &&
+    candidate.every((item) => typeof item === "string" && options.accept(item));
+  return {
+    default: [],
+    allowed: options.allowed,
+    read: (candidate) => (isList(candidate) ? candidate : undefined),
+    fromText: (given) => (given === "" ? [] : given.split(",").map((item) => item.trim())),
+  };
 }
 
 interface NumberOptions {
@@ -205,12 +228,9 @@ function choice<C extends string>(options: {
   };
 }
 
-function isMulticastAddress(address: string): boolean {
-  return isIpv4Address(address) && (Number.parseInt(address, 10) & 0xf0) === 224;
-}
-
 /** Whether such an interface exists is for the socket to say; it may appear later. */
 function isInterfaceChoice(interfaceChoice: string): boolean {
   if (/^[\d.]+$/.test(interfaceChoice)) return isIpv4Address(interfaceChoice);
+  if (interfaceChoice.includes(":")) return isIpv6Address(interfaceChoice);
   return /^[^\p{C}\p{Z}](?:[^\p{C}]{0,62}[^\p{C}\p{Z}])?$/u.test(interfaceChoice);
 }

@@ -32,6 +32,8 @@ export const flagNames = {
   node: "node",
   cluster: "cluster",
   "local.socket": "socket",
+  "gossip.mode": "mode",
+  "gossip.peers": "peers",
   "gossip.group": "group",
   "gossip.port": "port",
   "gossip.interface": "interface",

@@ -57,6 +57,8 @@ export function loadConfiguration(sources: ConfigurationSources): LoadedConfigur
     cluster: value("cluster"),
     local: { socket: value("local.socket") },
     gossip: {
+      mode: value("gossip.mode"),
+      peers: value("gossip.peers"),
       group: value("gossip.group"),
       port: value("gossip.port"),
       interface: value("gossip.interface"),

@@ -1,6 +1,7 @@
 import { unreachable } from "../base/assert.ts";
 import type { CoreEvent } from "../core/outbox.ts";
 import type { Log } from "./log.ts";
+import { pathFaultWords } from "./peer-ways.ts";
 
 /** What the core has to say, as log lines. */
 export function logCoreEvent(log: Log, event: CoreEvent): void {
@@ -22,6 +23,12 @@ export function logCoreEvent(log: Log, event: CoreEvent): void {
         aheadMs: event.aheadMs,
         remedy: "synchronise the clocks; its writes are refused meanwhile",
       });
+      return;
+    case "multicast_lost":
+      log.warn(event.event, { ...event.peer, likely: pathFaultWords[event.fault] });
+      return;
+    case "multicast_back":
+      log.info(event.event, { ...event.peer });
       return;
     case "name_taken":
       log.error(event.event, { ...event.peer, remedy: "give each node a name of its own" });

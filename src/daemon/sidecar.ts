@@ -4,8 +4,10 @@ import { type LocalServer, startServer } from "../api/server.ts";
 import type { SessionService } from "../api/service.ts";
 import { daemonSocketPath } from "../api/socket-path.ts";
 import { OperatorError } from "../base/operator-error.ts";
+import { isIpv6, parseAddress } from "../net/address.ts";
 import { Driver, type DriverOptions } from "../net/driver.ts";
-import { type ChosenInterface, chooseInterface } from "../net/interface-choice.ts";
+import { type ChosenInterface, chooseInterface, type Family } from "../net/interface-choice.ts";
+import { systemLookup } from "../net/seed-resolver.ts";
 import type { BootId } from "../protocol/frames.ts";
 import { clusterIdentity } from "../wire/datagram-codec.ts";
 import { type Configuration, resolveNodeName } from "./configuration.ts";
@@ -28,10 +30,11 @@ export async function startSidecar(options: {
 }): Promise<Sidecar> {
   const { configuration, log } = options;
   const node = resolveNodeName(configuration.node, hostname());
-  const chosen = chooseInterface(configuration.gossip.interface, networkInterfaces());
+  const family = familyOf(configuration.gossip);
+  const chosen = chooseInterface(configuration.gossip.interface, networkInterfaces(), family);
   const warnings = guardPlaintext(configuration, chosen);
   const driver = await Driver.start(driverOptions(configuration, node, chosen, log));
-  warnings.push(...bufferWarnings(configuration, driver));
+  warnings.push(...bufferWarnings(configuration, driver), ...portWarnings(configuration, driver));
   for (const warning of warnings) log.warn("warning", { text: warning });
   const version = readVersion();
   const startedMs = driver.now().monotonicMs;
@@ -110,16 +113,26 @@ function driverOptions(
       countMax: sessions.countMax,
       tombstonesMax: sessions.tombstonesMax,
       tombstoneRetentionMs: sessions.tombstoneRetentionMs,
+      mode: gossip.mode,
       idleMsDefault: sessions.idleMs,
       absoluteMsDefault: sessions.absoluteMs,
     },
     transport: {
+      mode: gossip.mode,
       group: gossip.group,
       port: gossip.port,
-      interfaceAddress: chosen.address,
+      wellKnown: gossip.peers.length > 0,
+      interface: chosen,
       ttl: gossip.ttl,
       receiveBufferBytes: gossip.receiveBufferBytes,
       faultDropRate: gossip.faultDropRate,
+    },
+    seeds: {
+      peers: gossip.peers,
+      portDefault: gossip.port,
+      family: familyOf(gossip),
+      lookup: systemLookup,
+      onFailure: (peer, reason) => log.warn("peer_not_resolved", { peer, reason }),
     },
     onEvent: (event) => logCoreEvent(log, event),
     onClockStep: (byMs) => log.warn("clock_stepped", { byMs: Math.round(byMs) }),
@@ -150,6 +163,22 @@ function guardPlaintext(configuration: Configuration, chosen: ChosenInterface): 
   }
   warnings.push("PLAINTEXT: whoever is on the network can read and forge sessions");
   return warnings;
+}
+
+/** That of the group; without one, that of the interface as it is named. */
+function familyOf(gossip: Configuration["gossip"]): Family {
+  const telling = gossip.mode === "unicast" ? gossip.interface : gossip.group;
+  return isIpv6(telling) ? "IPv6" : "IPv4";
+}
+
+/** What each mode needs to be found by its peers. */
+function portWarnings({ gossip }: Configuration, driver: Driver): string[] {
+  if (gossip.peers.length === 0) {
+    return gossip.mode === "unicast" ? ["gossip.peers is empty: only who knows us finds us"] : [];
+  }
+  const { port } = parseAddress(driver.transport?.address ?? "");
+  if (port === gossip.port) return [];
+  return [`UDP port ${gossip.port} is taken, so peers do not reach this node by gossip.peers`];
 }
 
 function bufferWarnings(configuration: Configuration, driver: Driver): string[] {

@@ -1,6 +1,7 @@
 import type { LocalServer } from "../api/server.ts";
 import type { Peer } from "../core/membership/peer.ts";
 import type { Driver } from "../net/driver.ts";
+import { describeWays, pathWarnings } from "./peer-ways.ts";
 
 export interface StatsSources {
   readonly version: string;
@@ -28,9 +29,12 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
     state: replica.phase,
     uptimeMs: Math.round(now.monotonicMs - sources.startedMs),
     sessions: { count: store.aliveCount, bytes: store.bytes, tombstones: store.tombstoneCount },
-    peers: [...replica.peers.all()].map((peer) => describePeer(peer, now.monotonicMs)),
+    peers: [...replica.peers.all()].map((peer) => ({
+      ...describePeer(peer, now.monotonicMs),
+      ...(replica.mode === "multicast" ? describeWays(peer, now.monotonicMs) : {}),
+    })),
     digest: hex(store.trie.root.high) + hex(store.trie.root.low),
-    warnings: sources.warnings,
+    warnings: [...sources.warnings, ...pathWarnings(replica.peers.all())],
     datagrams: {
       ...transport?.counters,
       rejected: driver.rejects,
@@ -41,6 +45,12 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
     stream: counters.stream,
     reconcile: counters.reconcile,
     membership: counters.membership,
+    paths: {
+      mode: replica.mode,
+      ...counters.paths,
+      seedLookups: driver.seeds.counters.lookups,
+      seedFailures: driver.seeds.counters.failures,
+    },
     store: counters.store,
     buffers: replica.buffers,
     local: { clients: server?.clients ?? 0, ...server?.counters },

@@ -1,13 +1,16 @@
 import type { Now } from "../base/now.ts";
 import { Prng } from "../base/prng.ts";
 import type { AckRequest } from "../core/commands.ts";
+import type { Via } from "../core/membership/ways.ts";
 import type { Address, CoreEvent, Outbox } from "../core/outbox.ts";
 import { Replica, type ReplicaOptions } from "../core/replica.ts";
 import type { BootId, Frame } from "../protocol/frames.ts";
+import { limits } from "../protocol/limits.ts";
 import { type Stamp, stampTimeOf } from "../session/stamp.ts";
 import { type ClusterIdentity, DatagramCodec } from "../wire/datagram-codec.ts";
 import { deltaCodec } from "../wire/delta-codec.ts";
 import type { Reject } from "../wire/header.ts";
+import { SeedResolver, type SeedResolverOptions } from "./seed-resolver.ts";
 import { SteadyClock } from "./steady-clock.ts";
 import { openTransport, type Transport, type TransportOptions } from "./udp-transport.ts";
 
@@ -17,6 +20,8 @@ export interface DriverOptions {
   readonly seed: number;
   readonly identity: ClusterIdentity;
   readonly transport: TransportOptions;
+  /** Where peers are, as configured. */
+  readonly seeds: Omit<SeedResolverOptions, "onSeeds">;
   readonly onEvent: (event: CoreEvent) => void;
   /** The wall clock was set, by so many milliseconds, and has stayed so. */
   readonly onClockStep: (byMs: number) => void;
@@ -29,6 +34,7 @@ export interface DriverOptions {
  */
 export class Driver implements Outbox {
   readonly replica: Replica;
+  readonly seeds: SeedResolver;
   readonly rejects: Partial<Record<Reject, number>> = {};
   readonly #codec: DatagramCodec;
   readonly #onEvent: (event: CoreEvent) => void;
@@ -53,15 +59,17 @@ export class Driver implements Outbox {
       hashKey: options.identity.hashKey,
     };
     this.replica = new Replica(replicaOptions, deltaCodec, this, new Prng(options.seed));
+    this.seeds = new SeedResolver({ ...options.seeds, onSeeds: () => this.#seed() });
   }
 
   static async start(options: DriverOptions): Promise<Driver> {
     const driver = new Driver(options);
-    driver.#transport = await openTransport(options.transport, (bytes, source) =>
-      driver.#receive(bytes, source),
+    await driver.#awaitSeeds();
+    driver.#transport = await openTransport(options.transport, (bytes, source, via) =>
+      driver.#receive(bytes, source, via),
     );
     driver.replica.start(driver.now());
-    driver.wake();
+    driver.#seed();
     return driver;
   }
 
@@ -79,8 +87,14 @@ export class Driver implements Outbox {
     return this.#transport;
   }
 
-  multicast(frames: readonly Frame[]): void {
-    this.#transport?.multicast(this.#encode(frames));
+  multicast(frames: readonly Frame[], copies: readonly Address[] = []): void {
+    const bytes = this.#encode(frames);
+    this.#transport?.multicast(bytes);
+    for (const address of copies) this.#transport?.unicast(address, bytes);
+  }
+
+  rejoin(): void {
+    this.#transport?.rejoin();
   }
 
   unicast(address: Address, frames: readonly Frame[]): void {
@@ -133,19 +147,39 @@ export class Driver implements Outbox {
     return this.#closing;
   }
 
+  /** So that the first greeting finds its way; a name server that is away stops no start. */
+  async #awaitSeeds(): Promise<void> {
+    let patience: NodeJS.Timeout | undefined;
+    const enough = new Promise<void>((resolve) => {
+      patience = setTimeout(resolve, limits.seedResolveMsMax);
+    });
+    this.seeds.tick(this.now().monotonicMs);
+    await Promise.race([this.seeds.resolve(), enough]);
+    clearTimeout(patience);
+  }
+
+  /** One list may serve all nodes, so this one may be on it. */
+  #seed(): void {
+    const own = this.#transport?.address;
+    if (own === undefined) return;
+    const others = this.seeds.addresses.filter((address) => address !== own);
+    this.replica.setSeeds(others, this.now());
+    this.wake();
+  }
+
   #encode(frames: readonly Frame[]): Buffer {
     const clock = Math.max(this.replica.clockTime, stampTimeOf(this.now().wallMs));
     return this.#codec.encode(frames, clock);
   }
 
-  #receive(bytes: Buffer, source: Address): void {
+  #receive(bytes: Buffer, source: Address, via: Via): void {
     if (this.#closed || this.#codec.isOwn(bytes)) return;
     const opened = this.#codec.decode(bytes);
     if (!opened.ok) {
       this.rejects[opened.reject] = (this.rejects[opened.reject] ?? 0) + 1;
       return;
     }
-    this.replica.receive(opened.datagram, source, this.now());
+    this.replica.receive(opened.datagram, source, this.now(), via);
     this.wake();
   }
 
@@ -154,6 +188,7 @@ export class Driver implements Outbox {
     if (this.#closed) return;
     const now = this.now();
     this.replica.tick(now);
+    this.seeds.tick(now.monotonicMs);
     if (this.replica.hasLeft) {
       this.#closed = true;
       clearTimeout(this.#timer);

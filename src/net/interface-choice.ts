@@ -1,12 +1,15 @@
 import type { NetworkInterfaceInfo } from "node:os";
 import { OperatorError } from "../base/operator-error.ts";
+import { canonicalHost } from "./address.ts";
 
 export interface ChosenInterface {
   readonly name: string;
-  /** The IPv4 address that sockets bind to and multicast leaves from. */
+  /** What sockets bind to; one of IPv6 that is only valid on its link ends in "%" and the link. */
   readonly address: string;
   readonly loopback: boolean;
 }
+
+export type Family = "IPv4" | "IPv6";
 
 type Interfaces = NodeJS.Dict<NetworkInterfaceInfo[]>;
 
@@ -14,17 +17,25 @@ type Interfaces = NodeJS.Dict<NetworkInterfaceInfo[]>;
  * Multicast always leaves through one interface. Left to the kernel, it is the one with the default
  * route, which on a host with several networks is often the wrong one, silently. So it is chosen
  * here: `loopback`, `auto` (the only candidate, or an error that lists them), a name or an address.
+ * Of several IPv6 addresses of one interface, one that is valid beyond its link goes first.
  */
-export function chooseInterface(setting: string, interfaces: Interfaces): ChosenInterface {
-  const candidates = candidatesOf(interfaces);
+export function chooseInterface(
+  setting: string,
+  interfaces: Interfaces,
+  family: Family = "IPv4",
+): ChosenInterface {
+  const candidates = candidatesOf(interfaces, family);
   const list = candidates.map(({ name, address }) => `${name} (${address})`).join(", ");
   const remedy = "Name one of them in gossip.interface or with --interface";
   if (setting === "loopback") {
     const loopback = candidates.find((candidate) => candidate.loopback);
-    return loopback ?? { name: "lo", address: "127.0.0.1", loopback: true };
+    const address = family === "IPv4" ? "127.0.0.1" : "::1";
+    return loopback ?? { name: "lo", address, loopback: true };
   }
   if (setting === "auto") {
-    const external = candidates.filter((candidate) => !candidate.loopback);
+    const external = candidates.filter(
+      (candidate) => !candidate.loopback && !isSecondChoice(candidate, candidates),
+    );
     if (external.length === 1 && external[0] !== undefined) return external[0];
     throw new OperatorError(
       "E_INTERFACE",
@@ -32,7 +43,10 @@ export function chooseInterface(setting: string, interfaces: Interfaces): Chosen
       remedy,
     );
   }
-  const chosen = candidates.find(({ name, address }) => name === setting || address === setting);
+  const host = canonicalHost(setting);
+  const chosen =
+    candidates.find(({ name }) => name === setting) ??
+    candidates.find(({ address }) => address === host || address.split("%")[0] === host);
   if (chosen !== undefined) return chosen;
   throw new OperatorError(
     "E_INTERFACE",
@@ -41,13 +55,26 @@ export function chooseInterface(setting: string, interfaces: Interfaces): Chosen
   );
 }
 
-function candidatesOf(interfaces: Interfaces): ChosenInterface[] {
+function candidatesOf(interfaces: Interfaces, family: Family): ChosenInterface[] {
   const candidates: ChosenInterface[] = [];
   for (const [name, addresses] of Object.entries(interfaces)) {
     for (const info of addresses ?? []) {
-      if (info.family !== "IPv4") continue;
-      candidates.push({ name, address: info.address, loopback: info.internal });
+      if (info.family !== family) continue;
+      const onLink = isLinkLocal(info.address);
+      const address = onLink ? `${info.address}%${name}` : info.address;
+      candidates.push({ name, address, loopback: info.internal });
     }
   }
-  return candidates;
+  const rank = ({ address }: ChosenInterface) => (isLinkLocal(address) ? 1 : 0);
+  return candidates.sort((left, right) => rank(left) - rank(right));
+}
+
+/** An address for one link, beside one that is valid further. */
+function isSecondChoice(candidate: ChosenInterface, all: readonly ChosenInterface[]): boolean {
+  if (!isLinkLocal(candidate.address)) return false;
+  return all.some(({ name, address }) => name === candidate.name && !isLinkLocal(address));
+}
+
+function isLinkLocal(address: string): boolean {
+  return /^fe[89ab][0-9a-f]:/i.test(address);
 }

@@ -1,13 +1,20 @@
 import { createSocket, type Socket, type SocketOptions } from "node:dgram";
 import { OperatorError } from "../base/operator-error.ts";
+import type { GossipMode } from "../core/membership/group.ts";
+import type { Via } from "../core/membership/ways.ts";
 import type { Address } from "../core/outbox.ts";
 import { limits } from "../protocol/limits.ts";
+import { formatAddress, isIpv6, parseAddress } from "./address.ts";
+import type { ChosenInterface } from "./interface-choice.ts";
 
 export interface TransportOptions {
+  readonly mode: GossipMode;
   readonly group: string;
   readonly port: number;
-  /** IPv4 address of the interface for everything. */
-  readonly interfaceAddress: string;
+  /** Peers have this node's address in their configuration, so its port should be `port`. */
+  readonly wellKnown: boolean;
+  /** The interface for everything; its address says whether this is IPv4 or IPv6. */
+  readonly interface: ChosenInterface;
   readonly ttl: number;
   readonly receiveBufferBytes: number;
   /** Fault injection: the share of arriving datagrams that is thrown away. */
@@ -34,16 +41,19 @@ export interface Transport {
   readonly receiveBufferBytes: number;
   multicast(bytes: Buffer): void;
   unicast(address: Address, bytes: Buffer): void;
+  /** Leaves the group and joins it again, so that switches hear of it. */
+  rejoin(): void;
   close(): Promise<void>;
 }
 
-export type Receive = (bytes: Buffer, source: Address) => void;
+export type Receive = (bytes: Buffer, source: Address, via: Via) => void;
 
 /**
  * Two sockets. One is bound to the group and only hears multicast: bound to the group's address
  * rather than to any, it does not hear other groups on the same port, and several sidecars of one
  * host share it. The other is bound to the interface and a port of its own: all sending goes
- * through it, so that receivers learn from the source where to answer by unicast.
+ * through it, so that receivers learn from the source where to answer by unicast. Without multicast
+ * there is only the other, on the port that peers have in their configuration.
  */
 export async function openTransport(
   options: TransportOptions,
@@ -59,15 +69,9 @@ export async function openTransport(
     socketErrors: 0,
     faultDropped: 0,
   };
-  const unicast = await bind(options, 0, options.interfaceAddress);
-  const group = await bind(options, options.port, groupBindAddress(options.group)).catch(
-    async (error: unknown) => {
-      await closed(unicast);
-      throw error;
-    },
-  );
-  configure(unicast, group, options);
-  for (const socket of [unicast, group]) {
+  const unicast = await bindUnicast(options);
+  const group = options.mode === "unicast" ? undefined : await bindGroup(options, unicast);
+  const listen = (socket: Socket, via: Via) => {
     socket.on("error", () => {
       counters.socketErrors += 1;
     });
@@ -78,9 +82,11 @@ export async function openTransport(
       }
       counters.received += 1;
       counters.bytesReceived += bytes.length;
-      receive(bytes, `${source.address}:${source.port}`);
+      receive(bytes, formatAddress(source.address, source.port), via);
     });
-  }
+  };
+  listen(unicast, "unicast");
+  if (group !== undefined) listen(group, "multicast");
   return new UdpTransport(options, unicast, group, counters);
 }
 
@@ -90,34 +96,49 @@ class UdpTransport implements Transport {
   readonly receiveBufferBytes: number;
   readonly #options: TransportOptions;
   readonly #unicast: Socket;
-  readonly #group: Socket;
+  readonly #group: Socket | undefined;
+  /** The group's. */
+  readonly #host: string;
   #closing: Promise<void> | undefined;
 
   constructor(
     options: TransportOptions,
     unicast: Socket,
-    group: Socket,
+    group: Socket | undefined,
     counters: TransportCounters,
   ) {
     this.#options = options;
     this.#unicast = unicast;
     this.#group = group;
     this.counters = counters;
-    this.address = `${options.interfaceAddress}:${unicast.address().port}`;
-    this.receiveBufferBytes = grantedBytes(group);
+    this.#host = scopedGroup(options);
+    this.address = formatAddress(options.interface.address, unicast.address().port);
+    this.receiveBufferBytes = grantedBytes(group ?? unicast);
   }
 
   multicast(bytes: Buffer): void {
-    this.#send(bytes, this.#options.port, this.#options.group);
+    if (this.#group !== undefined) this.#send(bytes, this.#options.port, this.#host);
   }
 
   unicast(address: Address, bytes: Buffer): void {
-    const colon = address.lastIndexOf(":");
-    this.#send(bytes, Number(address.slice(colon + 1)), address.slice(0, colon));
+    const { host, port } = parseAddress(address);
+    this.#send(bytes, port, host);
+  }
+
+  rejoin(): void {
+    if (this.#group === undefined || this.#closing !== undefined) return;
+    const membership = multicastInterface(this.#options.interface);
+    try {
+      this.#group.dropMembership(this.#host, membership);
+      this.#group.addMembership(this.#host, membership);
+    } catch {
+      this.counters.socketErrors += 1;
+    }
   }
 
   close(): Promise<void> {
-    this.#closing ??= Promise.all([closed(this.#unicast), closed(this.#group)]).then(() => {});
+    const sockets = this.#group === undefined ? [this.#unicast] : [this.#unicast, this.#group];
+    this.#closing ??= Promise.all(sockets.map(closed)).then(() => {});
     return this.#closing;
   }
 
@@ -138,14 +159,43 @@ class UdpTransport implements Transport {
   };
 }
 
-function bind(options: TransportOptions, port: number, address: string): Promise<Socket> {
+/** A well-known port that another sidecar of this host has is done without, if it may be. */
+function bindUnicast(options: TransportOptions): Promise<Socket> {
+  const { address } = options.interface;
+  const bindTo = (port: number) => bind(options, { port, address, shared: false });
+  if (options.mode === "unicast") return bindTo(options.port);
+  return options.wellKnown ? bindTo(options.port).catch(() => bindTo(0)) : bindTo(0);
+}
+
+async function bindGroup(options: TransportOptions, unicast: Socket): Promise<Socket> {
+  const { port } = options;
+  try {
+    const address = groupBindAddress(options);
+    const group = await bind(options, { port, address, shared: true });
+    configure(unicast, group, options);
+    return group;
+  } catch (error) {
+    await closed(unicast);
+    throw error;
+  }
+}
+
+interface Place {
+  readonly port: number;
+  readonly address: string;
+  /** By several sidecars of one host: the group's port. */
+  readonly shared: boolean;
+}
+
+function bind(options: TransportOptions, { port, address, shared }: Place): Promise<Socket> {
+  const family = isIpv6(options.interface.address) ? 6 : 4;
   const socketOptions: SocketOptions = {
-    type: "udp4",
-    // Only for the group's port, which several sidecars of one host share.
-    reuseAddr: port !== 0,
+    type: family === 6 ? "udp6" : "udp4",
+    ipv6Only: family === 6,
+    reuseAddr: shared,
     recvBufferSize: options.receiveBufferBytes,
     // Addresses are numeric already; the default would ask the resolver for each datagram.
-    lookup: (host, _options, callback) => callback(null, host, 4),
+    lookup: (host, _options, callback) => callback(null, host, family),
   };
   return new Promise((resolve, reject) => {
     const socket = createSocket(socketOptions);
@@ -154,7 +204,7 @@ function bind(options: TransportOptions, port: number, address: string): Promise
       reject(
         new OperatorError(
           "E_BIND",
-          `cannot bind UDP ${address}:${port} (${error.message})`,
+          `cannot bind UDP ${formatAddress(address, port)} (${error.message})`,
           "Check gossip.interface, gossip.group and gossip.port",
           { cause: error },
         ),
@@ -170,17 +220,17 @@ function bind(options: TransportOptions, port: number, address: string): Promise
 
 function configure(unicast: Socket, group: Socket, options: TransportOptions): void {
   try {
-    group.addMembership(options.group, options.interfaceAddress);
-    unicast.setMulticastInterface(options.interfaceAddress);
+    const leavesBy = multicastInterface(options.interface);
+    group.addMembership(scopedGroup(options), leavesBy);
+    unicast.setMulticastInterface(leavesBy);
     unicast.setMulticastTTL(options.ttl);
     // Other sidecars of this host must hear us; our own echo is dropped by its boot id.
     unicast.setMulticastLoopback(true);
   } catch (error) {
-    unicast.close();
     group.close();
     throw new OperatorError(
       "E_MULTICAST",
-      `the interface ${options.interfaceAddress} refuses the multicast group ${options.group}`,
+      `the interface ${options.interface.address} refuses the multicast group ${options.group}`,
       "Choose another interface, or enable multicast on it",
       { cause: error },
     );
@@ -188,8 +238,19 @@ function configure(unicast: Socket, group: Socket, options: TransportOptions): v
 }
 
 /** Windows cannot bind to a group. */
-function groupBindAddress(group: string): string {
-  return process.platform === "win32" ? "0.0.0.0" : group;
+function groupBindAddress(options: TransportOptions): string {
+  if (process.platform !== "win32") return scopedGroup(options);
+  return isIpv6(options.group) ? "::" : "0.0.0.0";
+}
+
+/** A group of the scope of one link is nothing without the link. */
+function scopedGroup({ group, interface: { name } }: TransportOptions): string {
+  return /^ff.2:/i.test(group) ? `${group}%${name}` : group;
+}
+
+/** How the system wants an interface to be named: by its address, over IPv6 by its scope. */
+function multicastInterface({ name, address }: ChosenInterface): string {
+  return isIpv6(address) ? `::%${name}` : address;
 }
 
 /** Linux reports twice what it grants, its own bookkeeping included. */

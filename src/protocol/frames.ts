@@ -24,6 +24,7 @@ export const Tag = {
   absent: 16,
   confirm: 17,
   confirmed: 18,
+  copies: 19,
 } as const;
 
 export const protocolVersion = 1;
@@ -185,6 +186,12 @@ export interface Confirmed {
   readonly last: number;
 }
 
+/** "Your multicast does not reach me": copies by unicast, please, for so long. 0: no more. */
+export interface Copies {
+  readonly tag: typeof Tag.copies;
+  readonly leaseMs: number;
+}
+
 export type Frame =
   | Heartbeat
   | Leave
@@ -203,7 +210,8 @@ export type Frame =
   | Found
   | Absent
   | Confirm
-  | Confirmed;
+  | Confirmed
+  | Copies;
 
 /** A datagram whose header and frames were found valid. */
 export interface Datagram {

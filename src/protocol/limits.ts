@@ -80,6 +80,29 @@ export const limits = {
   peerForgetLeftMs: 60_000,
   nodeNameBytesMax: 64,
 
+  // Ways. Multicast is an optimisation: links without it get copies by unicast.
+  /** A peer that lives, but whose multicast has been absent this long, is asked for copies... */
+  deafAfterMs: 4_000,
+  /** ...this often, each time for so long... */
+  copiesEveryMs: 3_000,
+  copiesLeaseMs: 10_000,
+  /** (and no sender grants more at a time)... */
+  copiesLeaseMsMax: 60_000,
+  /** ...until its multicast has come without a gap for this long. */
+  copiesEndAfterMs: 10_000,
+  /** While nobody's multicast arrives, membership of the group is renewed this often. */
+  rejoinEveryMs: 30_000,
+  /** Peers that may not know this node are greeted after this, then at doubling pauses. */
+  greetMs: 250,
+  greetMsMax: 20_000,
+  /** Configured peers that are not up are greeted for ever, at pauses from this to that. */
+  seedGreetMs: 60,
+  seedGreetMsMax: 5_000,
+  seedsMax: 1_024,
+  /** Names of configured peers are looked up this often; a start waits for them so long. */
+  seedResolveEveryMs: 30_000,
+  seedResolveMsMax: 2_000,
+
   // Reconciliation.
   digestNodesPerFrame: 9,
   digestNodesPerRoundMax: 4_096,
@@ -169,3 +192,11 @@ assert(
   "a silent peer is pinged several times before it counts as down",
 );
 assert(limits.pingAfterMs > limits.heartbeatMs, "one late heartbeat is no silence");
+assert(
+  limits.deafAfterMs > limits.downAfterMs + limits.heartbeatMs,
+  "a peer that fell silent altogether is down before its multicast is missed",
+);
+assert(
+  limits.copiesLeaseMs > 2 * limits.copiesEveryMs,
+  "a lease outlives one request for the next that is lost",
+);

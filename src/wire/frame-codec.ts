@@ -109,6 +109,9 @@ function writeBody(writer: ByteWriter, frame: Frame): void {
       writer.u48(frame.first);
       writer.u48(frame.last);
       return;
+    case Tag.copies:
+      writer.u32(frame.leaseMs);
+      return;
     default:
       unreachable(frame);
   }
@@ -149,6 +152,8 @@ function readBody(reader: ByteReader, tag: number, length: number): Frame | unde
     case Tag.confirm:
     case Tag.confirmed:
       return readConfirmation(reader, tag);
+    case Tag.copies:
+      return { tag, leaseMs: reader.u32() };
     default:
       return undefined;
   }

@@ -111,5 +111,6 @@ test("the numbers of frames are those of protocol version 1", () => {
     ["absent", 16],
     ["confirm", 17],
     ["confirmed", 18],
+    ["copies", 19],
   ]);
 });

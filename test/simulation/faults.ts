@@ -44,9 +44,9 @@ export class Faults {
   /** The end of chaos: everything works again, and what crashed is started or stays away. */
   heal(): void {
     this.#healed = true;
-    const { features, seed, clocks } = this.#shell.options;
+    const { seed, clocks, network } = this.#shell.options;
     this.#shell.network.heal();
-    if (!features.includes("deaf-for-good")) this.#shell.network.deaf.clear();
+    if (network.deaf?.stays !== true) this.#shell.network.deaf.clear();
     const prng = prngFor(seed, "heal");
     for (const node of this.#shell.nodes) {
       const stays = clocks.skew?.node === node.index && clocks.skew.stays;
@@ -137,11 +137,17 @@ export class Faults {
   }
 
   #deafen(prng: Prng, forMs: number): void {
+    const { network, nodes, options, trace } = this.#shell;
+    const to = options.network.deaf?.node ?? this.#anyNode(prng).index;
     const { index } = this.#anyNode(prng);
-    const { deaf } = this.#shell.network;
-    this.#shell.trace.note(this.#shell.nowMs, "deaf", index, 0);
-    deaf.add(index);
-    this.#later(forMs, () => deaf.delete(index));
+    const from = prng.chance(0.4) ? [index] : nodes.map((node) => node.index);
+    trace.note(this.#shell.nowMs, "deaf", to, from.join(" "));
+    const links = from.map((sender) => network.linkOf(sender, to));
+    for (const link of links) network.deaf.add(link);
+    if (options.network.deaf?.stays === true) return;
+    this.#later(forMs, () => {
+      for (const link of links) network.deaf.delete(link);
+    });
   }
 
   #crash(prng: Prng, forMs: number): void {

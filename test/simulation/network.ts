@@ -1,4 +1,6 @@
 import type { Prng } from "../../src/base/prng.ts";
+import type { Via } from "../../src/core/membership/ways.ts";
+import type { Address } from "../../src/core/outbox.ts";
 import { exponential } from "./chance.ts";
 import type { NetworkOptions } from "./options.ts";
 import { checksumOf, type Trace } from "./trace.ts";
@@ -6,6 +8,9 @@ import { checksumOf, type Trace } from "./trace.ts";
 /** A datagram on its way, and what the seal would be: a sum over octets that was made beside it. */
 export interface Packet {
   readonly from: number;
+  /** Where the sender's unicast socket is. */
+  readonly source: Address;
+  readonly via: Via;
   readonly bytes: Buffer;
   readonly checksum: number;
   /** Carries numbered deltas, whose loss the sender is asked to repair. */
@@ -35,6 +40,7 @@ export class Network {
   readonly #recorded: { to: number; packet: Packet }[] = [];
   /** Links that pass nothing, by `linkOf`. */
   readonly blocked = new Set<number>();
+  /** Links that pass unicast, but no multicast. */
   readonly deaf = new Set<number>();
   healed = false;
   datagrams = 0;
@@ -63,12 +69,14 @@ export class Network {
     this.#badLinks.clear();
   }
 
-  multicast(packet: Packet): void {
+  /** To all, and by unicast to each of `copies` once more. */
+  multicast(packet: Packet, copies: readonly number[]): void {
     const lost = !this.healed && this.#prng.chance(this.#options.sharedLoss);
     for (let to = 0; to < this.#shell.nodeCount; to++) {
       if (to === packet.from) continue;
-      if (lost || this.deaf.has(to)) this.lost(packet);
-      else this.unicast(to, packet);
+      const deaf = this.deaf.has(this.linkOf(packet.from, to));
+      if (!lost && !deaf) this.unicast(to, packet);
+      else if (!copies.includes(to)) this.lost(packet);
     }
   }
 
@@ -156,8 +164,8 @@ export class Network {
   }
 }
 
-export function packetOf(from: number, bytes: Buffer, numbered: boolean): Packet {
-  return { from, bytes, checksum: checksumOf(bytes), numbered };
+export function packetOf(sent: Omit<Packet, "checksum">): Packet {
+  return { ...sent, checksum: checksumOf(sent.bytes) };
 }
 
 export function isIntact(packet: Packet): boolean {

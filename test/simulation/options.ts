@@ -13,8 +13,6 @@ export const features = [
   "clock-recovery",
   /** Nodes of unequal capacity come to rest. */
   "eviction-quiescence",
-  /** A receiver stops getting multicast and never gets it again. */
-  "deaf-for-good",
   /** A node does not count a former start of its own as a peer. */
   "own-past",
 ] as const;
@@ -34,6 +32,22 @@ export interface Recurring {
   readonly forMs: number;
 }
 
+/** Links that stop to pass multicast. */
+export interface DeafOptions extends Recurring {
+  /** Only these nodes' links; null: any. */
+  readonly node: number | null;
+  /** What went deaf never hears multicast again, not even when all else is healed. */
+  readonly stays: boolean;
+}
+
+/** How nodes find and reach each other. */
+export interface PathOptions {
+  /** Without multicast altogether. */
+  readonly unicast: boolean;
+  /** All nodes' addresses are configured on all. */
+  readonly seeds: boolean;
+}
+
 export interface NetworkOptions {
   readonly delayMs: number;
   readonly jitterMs: number;
@@ -48,7 +62,7 @@ export interface NetworkOptions {
   readonly clog: Recurring | null;
   readonly oneWay: Recurring | null;
   readonly partition: (Recurring & { readonly symmetric: boolean }) | null;
-  readonly deaf: Recurring | null;
+  readonly deaf: DeafOptions | null;
   readonly replay: { readonly everyMs: number } | null;
 }
 
@@ -110,6 +124,7 @@ export interface SimulationOptions {
   readonly nodes: number;
   readonly chaosMs: number;
   readonly network: NetworkOptions;
+  readonly paths: PathOptions;
   readonly clocks: ClockOptions;
   readonly node: NodeOptions;
   readonly workload: WorkloadOptions;
@@ -131,13 +146,15 @@ export function drawOptions(seed: number, wishes: Wishes = {}): SimulationOption
   const many = nodes > 16;
   const wanted = wishes.features ?? [];
   const calm = profile === "gentle";
+  const network = calm ? gentleNetwork(seed) : drawNetwork(seed, profile, nodes);
   const chaosMs = Math.round(many ? between(prng, 3_000, 8_000) : scaled(prng, 4_000, 40_000));
   return {
     seed,
     profile,
     nodes,
     chaosMs,
-    network: calm ? gentleNetwork(seed) : drawNetwork(seed, profile, wanted),
+    network,
+    paths: drawPaths(seed, network),
     clocks: drawClocks(seed, nodes, calm),
     node: calm ? gentleNodes : drawNodes(seed, nodes),
     workload: drawWorkload(seed, many, calm),
@@ -174,9 +191,15 @@ function gentleNetwork(seed: number): NetworkOptions {
   };
 }
 
-function drawNetwork(seed: number, profile: Profile, wanted: readonly Feature[]): NetworkOptions {
+/** Where several nodes may stay deaf to each other, nothing but configured addresses helps. */
+function drawPaths(seed: number, { deaf }: NetworkOptions): PathOptions {
+  const unicast = prngFor(seed, "unicast").chance(0.1);
+  const needed = unicast || (deaf?.stays && deaf.node === null) === true;
+  return { unicast, seeds: needed || prngFor(seed, "seeds").chance(0.05) };
+}
+
+function drawNetwork(seed: number, profile: Profile, nodes: number): NetworkOptions {
   const sure = profile === "unsealed" ? 1 : 0.15;
-  const deafShare = wanted.includes("deaf-for-good") ? 1 : 0.15;
   return {
     delayMs: scaled(prngFor(seed, "delay"), 0.05, 5),
     jitterMs: scaled(prngFor(seed, "jitter"), 0.05, 10),
@@ -199,7 +222,11 @@ function drawNetwork(seed: number, profile: Profile, wanted: readonly Feature[])
       ...recurring(prng, 20_000),
       symmetric: prng.chance(0.6),
     })),
-    deaf: maybe(seed, "deaf", deafShare, (prng) => recurring(prng, 30_000)),
+    deaf: maybe(seed, "deaf", 0.2, (prng) => ({
+      ...recurring(prng, 30_000),
+      node: prng.chance(0.5) ? prng.below(nodes) : null,
+      stays: prng.chance(0.6),
+    })),
     replay: maybe(seed, "replay", 0.25, (prng) => ({ everyMs: scaled(prng, 5, 500) })),
   };
 }

@@ -289,10 +289,49 @@ const promises: readonly PlantedBug[] = [
   },
 ];
 
+const paths: readonly PlantedBug[] = [
+  {
+    name: "a lease of copies is never renewed",
+    file: "core/membership/reception.js",
+    find: "ways.askDueMs = nowMs + limits.copiesEveryMs;",
+    replace: "ways.askDueMs = Number.POSITIVE_INFINITY;",
+    why: "a node without multicast falls back to reconciliation after ten seconds",
+  },
+  {
+    name: "a deaf link is not noticed",
+    file: "core/membership/reception.js",
+    find: "return lives ? ways.silentSinceMs + limits.deafAfterMs : Number.POSITIVE_INFINITY;",
+    replace: "return Number.POSITIVE_INFINITY;",
+    why: "a node without multicast gets every write seconds late",
+  },
+  {
+    name: "copies are not sent",
+    file: "core/membership/group.js",
+    find: "this.#copies = copies;",
+    replace: "",
+    why: "without multicast nothing arrives by itself",
+  },
+  {
+    name: "nobody is greeted who may not know this node",
+    file: "core/membership/greeter.js",
+    find: "if (!isUnsure(peer)) {",
+    replace: "if (true) {",
+    why: "a node without multicast does not learn of peers that start after it",
+  },
+  {
+    name: "configured peers are greeted once",
+    file: "core/membership/greeter.js",
+    find: "seed.dueMs = nowMs + seed.pauseMs;",
+    replace: "seed.dueMs = Number.POSITIVE_INFINITY;",
+    why: "nodes that no multicast connects do not find each other again",
+  },
+];
+
 export const plantedBugs: readonly PlantedBug[] = [
   ...dataModel,
   ...lifetimes,
   ...stream,
   ...clusterState,
   ...promises,
+  ...paths,
 ];

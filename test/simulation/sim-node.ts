@@ -1,5 +1,6 @@
 import { Prng } from "../../src/base/prng.ts";
-import type { CoreEvent, Outbox } from "../../src/core/outbox.ts";
+import type { Via } from "../../src/core/membership/ways.ts";
+import type { Address, CoreEvent, Outbox } from "../../src/core/outbox.ts";
 import { Replica } from "../../src/core/replica.ts";
 import { type Frame, Tag } from "../../src/protocol/frames.ts";
 import { limits } from "../../src/protocol/limits.ts";
@@ -24,6 +25,8 @@ export interface World {
   readonly issued: Issued;
   readonly trace: Trace;
   readonly boots: Prng;
+  /** Which node's socket has this address now. */
+  nodeAt(address: Address): number | undefined;
   at(atMs: number, run: () => void): void;
   /** After each turn of a node: bounds are held at every step. */
   afterTurn(node: SimNode): void;
@@ -136,6 +139,7 @@ export class SimNode implements Outbox {
         tombstoneRetentionMs,
         idleMsDefault,
         absoluteMsDefault: 0,
+        mode: options.paths.unicast ? "unicast" : "multicast",
       },
       deltaCodec,
       this,
@@ -157,6 +161,10 @@ export class SimNode implements Outbox {
     trace.note(nowMs, "start", this.index, boot);
     this.#world.onStart(this);
     replica.start(this.clock.at(nowMs));
+    if (options.paths.seeds) {
+      const addresses = Array.from({ length: options.nodes }, (_, index) => `node:${index}:0`);
+      replica.setSeeds(addresses, this.clock.at(nowMs));
+    }
     this.wake();
   }
 
@@ -201,13 +209,33 @@ export class SimNode implements Outbox {
     this.#arm(life);
   }
 
-  multicast(frames: readonly Frame[]): void {
-    const packet = this.#pack(frames);
-    this.#world.network.multicast(packet);
+  multicast(frames: readonly Frame[], copies: readonly Address[] = []): void {
+    const packet = this.#pack(frames, "multicast");
+    const { network, options } = this.#world;
+    const receivers = copies.flatMap((address) => this.#world.nodeAt(address) ?? []);
+    if (!options.paths.unicast) {
+      this.bytesSent += packet.bytes.length;
+      network.multicast(packet, receivers);
+    }
+    for (const address of copies) this.#send(address, { ...packet, via: "unicast" });
   }
 
-  unicast(address: string, frames: readonly Frame[]): void {
-    this.#world.network.unicast(Number(address.slice("node:".length)), this.#pack(frames));
+  unicast(address: Address, frames: readonly Frame[]): void {
+    this.#send(address, this.#pack(frames, "unicast"));
+  }
+
+  /** What the network keeps from a node it keeps from it whatever that does. */
+  rejoin(): void {}
+
+  /** A node that is reached by configured addresses has the same port after each start. */
+  get address(): Address {
+    return `node:${this.index}:${this.#world.options.paths.seeds ? 0 : this.#starts}`;
+  }
+
+  #send(address: Address, packet: Packet): void {
+    this.bytesSent += packet.bytes.length;
+    const to = this.#world.nodeAt(address);
+    if (to !== undefined) this.#world.network.unicast(to, packet);
   }
 
   /** Clients of the simulation that wait for peers, by ticket. */
@@ -271,11 +299,11 @@ export class SimNode implements Outbox {
     const { datagram } = opened;
     if (life.replica.peers.get(datagram.boot) === undefined) life.streams?.forget(datagram.boot);
     life.streams?.received(datagram.boot, datagram.frames);
-    life.replica.receive(datagram, `node:${packet.from}`, this.clock.at(nowMs));
+    life.replica.receive(datagram, packet.source, this.clock.at(nowMs), packet.via);
     bytes.fill(0xee);
   }
 
-  #pack(frames: readonly Frame[]): Packet {
+  #pack(frames: readonly Frame[], via: Via): Packet {
     const life = this.#life;
     if (life === undefined) throw new Error("a node that does not run sends nothing");
     const { nowMs, trace } = this.#world;
@@ -288,9 +316,14 @@ export class SimNode implements Outbox {
       () => `${this.label} sends ${bytes.length} octets`,
     );
     life.streams?.sent(frames, nowMs);
-    this.bytesSent += bytes.length;
     const numbered = frames.some(({ tag }) => tag === Tag.delta || tag === Tag.fragment);
-    const packet = packetOf(this.index, bytes, numbered);
+    const packet = packetOf({
+      from: this.index,
+      source: this.address,
+      via,
+      bytes,
+      numbered,
+    });
     trace.note(nowMs, "send", this.index, packet.checksum);
     return packet;
   }

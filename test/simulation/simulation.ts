@@ -1,5 +1,5 @@
 import type { Prng } from "../../src/base/prng.ts";
-import type { CoreEvent } from "../../src/core/outbox.ts";
+import type { Address, CoreEvent } from "../../src/core/outbox.ts";
 import { EventQueue } from "../support/event-queue.ts";
 import { checkBounds, checkClock, checkNames } from "./bounds.ts";
 import { between, prngFor } from "./chance.ts";
@@ -10,6 +10,7 @@ import type { ModelSession } from "./model.ts";
 import { Network, type Packet } from "./network.ts";
 import type { SimulationOptions } from "./options.ts";
 import { PeerWaits } from "./peer-waits.ts";
+import { checkReach } from "./reach.ts";
 import { SimNode, tombstoneRetentionMs, type World } from "./sim-node.ts";
 import { useLimits } from "./small-limits.ts";
 import type { StreamWatch } from "./stream-watch.ts";
@@ -105,6 +106,11 @@ export class Simulation implements World {
     this.#queue.push(Math.max(atMs, this.nowMs), run);
   }
 
+  nodeAt(address: Address): number | undefined {
+    const node = this.nodes[Number(address.split(":")[1])];
+    return node?.address === address ? node.index : undefined;
+  }
+
   arrive(to: number, packet: Packet): void {
     const node = this.nodes[to];
     if (node?.running) node.inbox.arrive(packet);
@@ -148,12 +154,12 @@ export class Simulation implements World {
     this.ledger.checkDelays();
     if (this.#restExpected) checkIdleTraffic(this, before, idleMs);
     checkRepairTraffic(this.network, [...this.#streams]);
+    checkReach(this, (forMs) => this.#advance(this.nowMs + forMs));
   }
 
   /** Whether no node is left that others cannot agree with. */
   get #restExpected(): boolean {
     const { features } = this.options;
-    if (features.includes("deaf-for-good")) return false;
     return this.nodes.every((node) => {
       if (!node.running || node.foreign) return true;
       return node.correct || (node.tiny && features.includes("eviction-quiescence"));

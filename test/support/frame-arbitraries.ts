@@ -116,6 +116,7 @@ export const frames: fc.Arbitrary<Frame> = fc.oneof(
   fields({ tag: fc.constant(Tag.absent), nonce: u32 }),
   confirmations(Tag.confirm),
   confirmations(Tag.confirmed),
+  fields({ tag: fc.constant(Tag.copies), leaseMs: u32 }),
 );
 
 /** What one datagram may carry: no two frames of a kind. */

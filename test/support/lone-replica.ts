@@ -1,5 +1,6 @@
 import type { Now } from "../../src/base/now.ts";
 import { Prng } from "../../src/base/prng.ts";
+import type { Via } from "../../src/core/membership/ways.ts";
 import { Replica, type ReplicaOptions } from "../../src/core/replica.ts";
 import { type Frame, type Heartbeat, Tag } from "../../src/protocol/frames.ts";
 import type { SessionDelta } from "../../src/session/record.ts";
@@ -73,8 +74,12 @@ export class LoneReplica {
   }
 
   receive(...frames: Frame[]): void {
+    this.receiveVia("unicast", ...frames);
+  }
+
+  receiveVia(via: Via, ...frames: Frame[]): void {
     const datagram = { boot: peerBoot, clock: this.peerTime, frames };
-    this.replica.receive(datagram, peerAddress, this.now);
+    this.replica.receive(datagram, peerAddress, this.now, via);
   }
 
   /** A datagram of the peer's stream with these deltas. */

@@ -12,14 +12,20 @@ export interface Sent {
 export class RecordingOutbox implements Outbox {
   readonly sent: Sent[] = [];
   readonly events: CoreEvent[] = [];
+  rejoins = 0;
   /** Fetches that ended, in order. */
   readonly fetches: { readonly ticket: number; readonly known: boolean }[] = [];
 
   /** Writes whose wait for peers ended, in order. */
   readonly confirmations: { readonly ticket: number; readonly peers: number }[] = [];
 
-  multicast(frames: readonly Frame[]): void {
+  multicast(frames: readonly Frame[], copies: readonly Address[] = []): void {
     this.sent.push({ to: undefined, frames });
+    for (const to of copies) this.sent.push({ to, frames });
+  }
+
+  rejoin(): void {
+    this.rejoins += 1;
   }
 
   unicast(address: Address, frames: readonly Frame[]): void {

@@ -23,7 +23,10 @@ export interface Stats {
     readonly node: string;
     readonly state: string;
     readonly address: string;
+    readonly multicast?: boolean;
+    readonly multicastFault?: string;
   }[];
+  readonly paths: Record<string, number> & { readonly mode: string };
   readonly datagrams: Record<string, number> & { readonly address: string } & {
     readonly rejected: Record<string, number>;
   };
@@ -48,9 +51,13 @@ export class ProcessCluster {
     return new ProcessCluster(await freeUdpPort());
   }
 
-  /** A node that is not started yet. */
-  add(node: string, environment: Record<string, string> = {}): SidecarProcess {
-    const sidecar = new SidecarProcess(this, node, environment);
+  /** A node that is not started yet; `prefix` is a command that runs the sidecar's. */
+  add(
+    node: string,
+    environment: Record<string, string> = {},
+    prefix: readonly string[] = [],
+  ): SidecarProcess {
+    const sidecar = new SidecarProcess(this, node, environment, prefix);
     this.nodes.push(sidecar);
     return sidecar;
   }
@@ -84,10 +91,17 @@ export class SidecarProcess {
   log = "";
   readonly #cluster: ProcessCluster;
   readonly #environment: Record<string, string>;
+  readonly #prefix: readonly string[];
   #child: ChildProcess | undefined;
   #client: Client | undefined;
 
-  constructor(cluster: ProcessCluster, node: string, environment: Record<string, string>) {
+  constructor(
+    cluster: ProcessCluster,
+    node: string,
+    environment: Record<string, string>,
+    prefix: readonly string[],
+  ) {
+    this.#prefix = prefix;
     this.#cluster = cluster;
     this.node = node;
     this.#environment = environment;
@@ -113,7 +127,8 @@ export class SidecarProcess {
 
   #spawn(): ChildProcess {
     const { name, port } = this.#cluster;
-    const child = spawn(process.execPath, [binPath, "start"], {
+    const [program = "", ...argv] = [...this.#prefix, process.execPath, binPath, "start"];
+    const child = spawn(program, argv, {
       stdio: ["ignore", "ignore", "pipe"],
       env: {
         PATH: process.env.PATH ?? "",

@@ -1,7 +1,8 @@
 import { strict as assert } from "node:assert";
 import type { Now } from "../../src/base/now.ts";
 import { Prng } from "../../src/base/prng.ts";
-import type { CoreEvent, Outbox } from "../../src/core/outbox.ts";
+import type { Via } from "../../src/core/membership/ways.ts";
+import type { Address, CoreEvent, Outbox } from "../../src/core/outbox.ts";
 import { Replica, type ReplicaOptions } from "../../src/core/replica.ts";
 import type { Frame } from "../../src/protocol/frames.ts";
 import { limits } from "../../src/protocol/limits.ts";
@@ -41,6 +42,8 @@ export class VirtualCluster {
   readonly options: ClusterOptions;
   /** Whether datagrams pass from one node to another; replaced by tests to cut links. */
   linked: (from: number, to: number) => boolean = () => true;
+  /** Whether multicast passes, where datagrams do; replaced by tests to make links deaf. */
+  multicasts: (from: number, to: number) => boolean = () => true;
   datagrams = 0;
   nowMs = 1;
 
@@ -111,7 +114,7 @@ export class VirtualCluster {
     return others.every((digest) => digest === first);
   }
 
-  transmit(from: number, to: number, bytes: Buffer): void {
+  transmit(from: number, to: number, bytes: Buffer, via: Via): void {
     this.datagrams += 1;
     const { faults, prng } = this;
     if (!this.linked(from, to) || prng.chance(faults.loss)) return;
@@ -120,7 +123,7 @@ export class VirtualCluster {
       const arriving = Buffer.from(bytes);
       if (prng.chance(faults.corrupt)) corrupt(arriving, prng);
       const delayMs = faults.delayMs + prng.fraction() * faults.jitterMs;
-      this.queue.push(this.nowMs + delayMs, () => this.node(to).deliver(arriving, from));
+      this.queue.push(this.nowMs + delayMs, () => this.node(to).deliver(arriving, from, via));
     }
   }
 }
@@ -216,24 +219,33 @@ export class VirtualNode implements Outbox {
     });
   }
 
-  deliver(bytes: Buffer, from: number): void {
+  deliver(bytes: Buffer, from: number, via: Via): void {
     if (this.#replica === undefined || this.#codec === undefined) return;
     if (this.#codec.isOwn(bytes)) return;
     const opened = this.#codec.decode(bytes);
     if (!opened.ok) return;
-    this.#replica.receive(opened.datagram, `node:${from}`, this.#cluster.now);
+    this.#replica.receive(opened.datagram, `node:${from}`, this.#cluster.now, via);
     this.wake();
   }
 
-  multicast(frames: readonly Frame[]): void {
+  multicast(frames: readonly Frame[], copies: readonly Address[] = []): void {
     const bytes = this.#encode(frames);
-    for (let to = 0; to < this.#cluster.nodes.length; to++) {
-      if (to !== this.index) this.#cluster.transmit(this.index, to, bytes);
+    const cluster = this.#cluster;
+    for (let to = 0; to < cluster.nodes.length; to++) {
+      if (to === this.index || this.replica.mode === "unicast") continue;
+      if (cluster.multicasts(this.index, to)) cluster.transmit(this.index, to, bytes, "multicast");
     }
+    for (const address of copies) this.#send(address, bytes);
   }
 
-  unicast(address: string, frames: readonly Frame[]): void {
-    this.#cluster.transmit(this.index, Number(address.split(":")[1]), this.#encode(frames));
+  unicast(address: Address, frames: readonly Frame[]): void {
+    this.#send(address, this.#encode(frames));
+  }
+
+  rejoin(): void {}
+
+  #send(address: Address, bytes: Buffer): void {
+    this.#cluster.transmit(this.index, Number(address.split(":")[1]), bytes, "unicast");
   }
 
   fetched(ticket: number, known: boolean): void {

@@ -21,7 +21,7 @@ const doors: Readonly<Record<string, Door>> = {
   net: {
     rooms: [...pureRooms, "core", "wire"],
     packages: [],
-    builtins: ["node:dgram", "node:os", "node:fs"],
+    builtins: ["node:dgram", "node:dns", "node:os", "node:fs"],
   },
   api: { rooms: [...pureRooms, "core"], packages: ["msgpackr"], builtins: "any" },
   client: { rooms: [...pureRooms, "api"], packages: ["msgpackr"], builtins: "any" },

@@ -58,7 +58,7 @@ describe("defaults", () => {
     );
     for (const [, key, shown] of rows) {
       const value = schema[key as ConfigurationKey].default;
-      const expected = value === "" ? /^empty: / : new RegExp(`^\`${value}\`$`);
+      const expected = String(value) === "" ? /^empty: / : new RegExp(`^\`${value}\`$`);
       assert.match(shown ?? "", expected, key);
     }
   });
@@ -91,6 +91,7 @@ describe("defaults", () => {
 function otherValueOf(key: ConfigurationKey): string {
   const at = configurationKeys.indexOf(key);
   if (key === "gossip.group") return "224.0.1.9";
+  if (key === "gossip.mode") return "unicast";
   if (key === "log.level") return "warn";
   if (key === "gossip.faultDropRate") return "0.25";
   if (key === "gossip.ttl") return "77";
@@ -172,7 +173,7 @@ describe("environment", () => {
   });
 
   test("variables of other programs are left alone", () => {
-    assert.equal(load({ environment: { SESSIONCASTER: "1", PATH: "/bin" } }).entries.length, 17);
+    assert.equal(load({ environment: { SESSIONCASTER: "1", PATH: "/bin" } }).entries.length, 19);
   });
 });
 
@@ -261,13 +262,18 @@ describe("keys of the file", () => {
 });
 
 describe("values", () => {
+  const groups = ["224.0.0.0", "239.255.255.255", "ff02::1", "ff15::5343"];
+  const interfaces = ["auto", "eth0", "10.0.0.7", "Ethernet 2", "::1", "fe80::1%eth0"];
+  const peersRefused = ["a,", "a:0", "a:65536", "a b", "a:b", "[::1", "http://a"];
   const cases: readonly (readonly [ConfigurationKey, readonly string[], readonly string[]])[] = [
     ["node", ["", "a", "App-1.example_x", "x".repeat(64)], ["a b", "ä", "x".repeat(65), "a/b"]],
     ["cluster", ["a"], ["", "a b"]],
     ["local.socket", ["", "/run/a b.sock"], ["x".repeat(104), "a\0b"]],
-    ["gossip.group", ["224.0.0.0", "239.255.255.255"], ["223.1.1.1", "240.0.0.1", "ff02::1", ""]],
+    ["gossip.mode", ["multicast", "unicast"], ["", "broadcast", "Unicast"]],
+    ["gossip.peers", ["", "a", "a.b-c:1,10.0.0.7", "[::1]:9,::1,[fe80::1%eth0]"], peersRefused],
+    ["gossip.group", groups, ["223.1.1.1", "240.0.0.1", "fd00::1", "ff02::1%eth0", "ff02:::1", ""]],
     ["gossip.port", ["1", "65535"], ["0", "65536", "-1", "1.5", "1e3", "", " 1", "0x10"]],
-    ["gossip.interface", ["auto", "eth0", "10.0.0.7", "Ethernet 2"], ["", "10.0.0", "a\nb", " a"]],
+    ["gossip.interface", interfaces, ["", "10.0.0", "a\nb", " a", "fe80::g"]],
     ["gossip.ttl", ["0", "255"], ["256"]],
     ["gossip.insecurePlaintext", ["true", "false"], ["yes", "1", "", "TRUE"]],
     ["gossip.faultDropRate", ["0", "0.9", "0.05"], ["0.91", "1", "-0.1", ".", "NaN"]],

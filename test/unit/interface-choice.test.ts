@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { NetworkInterfaceInfo } from "node:os";
 import { test } from "node:test";
 import { OperatorError } from "../../src/base/operator-error.ts";
-import { chooseInterface } from "../../src/net/interface-choice.ts";
+import { chooseInterface, type Family } from "../../src/net/interface-choice.ts";
 
 function v4(address: string, internal = false): NetworkInterfaceInfo {
   const mac = "00:00:00:00:00:00";
@@ -18,9 +18,13 @@ const lo = [v4("127.0.0.1", true), v6("::1", true)];
 const eth0 = [v6("fe80::1"), v4("10.0.0.5")];
 const eth1 = [v4("192.168.1.5")];
 
-function refusalOf(setting: string, interfaces: Parameters<typeof chooseInterface>[1]) {
+function refusalOf(
+  setting: string,
+  interfaces: Parameters<typeof chooseInterface>[1],
+  family: Family = "IPv4",
+) {
   try {
-    chooseInterface(setting, interfaces);
+    chooseInterface(setting, interfaces, family);
   } catch (error) {
     assert(error instanceof OperatorError);
     return error;
@@ -74,4 +78,22 @@ test("a name or an address that is not there is refused with those that are", ()
     assert.equal(error.code, "E_INTERFACE");
     assert.match(error.fact, /lo \(127\.0\.0\.1\), eth0 \(10\.0\.0\.5\)/);
   }
+});
+
+test("over IPv6 an address valid beyond its link goes first, and others name theirs", () => {
+  const eth2 = [v6("fe80::2"), v6("fd00::2")];
+  assert.equal(chooseInterface("auto", { lo, eth2 }, "IPv6").address, "fd00::2");
+  assert.equal(chooseInterface("eth2", { lo, eth2 }, "IPv6").address, "fd00::2");
+  assert.equal(chooseInterface("auto", { lo, eth0 }, "IPv6").address, "fe80::1%eth0");
+  for (const setting of ["fe80::2", "FE80::0002%eth2"]) {
+    assert.equal(chooseInterface(setting, { lo, eth2 }, "IPv6").address, "fe80::2%eth2");
+  }
+  assert.match(refusalOf("auto", { lo, eth0, eth2 }, "IPv6").fact, /2 of /);
+});
+
+test("over IPv6 the loopback interface has its own address", () => {
+  const expected = { name: "lo", address: "::1", loopback: true };
+  assert.deepEqual(chooseInterface("loopback", { eth0, lo }, "IPv6"), expected);
+  assert.deepEqual(chooseInterface("0::1", { eth0, lo }, "IPv6"), expected);
+  assert.deepEqual(chooseInterface("loopback", {}, "IPv6"), expected);
 });

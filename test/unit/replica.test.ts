@@ -463,7 +463,7 @@ test("octets that are no datagram never reach the replica", () => {
   const prng = new Prng(3);
   for (let count = 0; count < 2_000; count++) {
     const bytes = Buffer.from(Array.from({ length: prng.below(200) }, () => prng.below(256)));
-    node.deliver(bytes, 0);
+    node.deliver(bytes, 0, "unicast");
   }
   assert.deepEqual(structuredClone(shown()), before);
   assert.deepEqual([...node.replica.peers.all()], []);

@@ -35,5 +35,6 @@ export const configCommand: CommandModule<
 };
 
 function formatValue(value: unknown): string {
-  return value === "" ? '""' : printable(String(value));
+  const text = String(value);
+  return text === "" ? '""' : printable(text);
 }

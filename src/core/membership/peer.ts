@@ -5,6 +5,7 @@ import type { Hash64 } from "../../session/fingerprint.ts";
 import type { Address, PeerName } from "../outbox.ts";
 import { IncomingStream } from "../stream/incoming-stream.ts";
 import { Reassembly } from "../stream/reassembly.ts";
+import { Ways } from "./ways.ts";
 
 export type PeerState = "up" | "down" | "left";
 
@@ -31,6 +32,7 @@ export class Peer {
   skewMs = 0;
   /** When the log last said so. */
   skewNotedMs = Number.NEGATIVE_INFINITY;
+  readonly ways = new Ways();
   readonly incoming: IncomingStream;
   readonly reassembly = new Reassembly();
 

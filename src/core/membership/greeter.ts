@@ -1,0 +1,96 @@
+import type { Heartbeat } from "../../protocol/frames.ts";
+import { limits } from "../../protocol/limits.ts";
+import type { Counters } from "../counters.ts";
+import type { Address, Outbox } from "../outbox.ts";
+import type { Peer } from "./peer.ts";
+import type { PeerTable } from "./peer-table.ts";
+
+interface Seed {
+  dueMs: number;
+  pauseMs: number;
+}
+
+/**
+ * Makes this node known to those whom its multicast may not reach: the configured peers, the only
+ * way to find each other without any multicast; peers that are down, which may think the same of
+ * this node; and peers that were never heard by unicast, which may not know that it exists, or
+ * that never said who they are. They get a heartbeat by unicast that asks for one, more and more
+ * rarely.
+ */
+export class Greeter {
+  readonly #outbox: Outbox;
+  readonly #counters: Counters;
+  readonly #heartbeat: () => Heartbeat;
+  #seeds = new Map<Address, Seed>();
+
+  /** `heartbeat`: what this node says of itself at this moment, asking for an answer. */
+  constructor(outbox: Outbox, counters: Counters, heartbeat: () => Heartbeat) {
+    this.#outbox = outbox;
+    this.#counters = counters;
+    this.#heartbeat = heartbeat;
+  }
+
+  /** The addresses that the configuration leads to now; new ones are greeted at once. */
+  setSeeds(addresses: readonly Address[], nowMs: number): void {
+    const seeds = new Map<Address, Seed>();
+    for (const address of addresses) {
+      if (seeds.size >= limits.seedsMax) break;
+      const known = this.#seeds.get(address);
+      seeds.set(address, known ?? { dueMs: nowMs, pauseMs: limits.seedGreetMs });
+    }
+    this.#seeds = seeds;
+  }
+
+  tick(peers: PeerTable, nowMs: number): void {
+    this.#greetSeeds(peers, nowMs);
+    for (const peer of peers.all()) {
+      const { ways } = peer;
+      if (!isUnsure(peer)) {
+        ways.greetPauseMs = 0;
+        ways.greetDueMs = Number.POSITIVE_INFINITY;
+        continue;
+      }
+      if (nowMs >= ways.greetDueMs) this.#greet(peer.address);
+      else if (ways.greetPauseMs > 0) continue;
+      ways.greetPauseMs = Math.max(limits.greetMs, ways.greetPauseMs * 2);
+      ways.greetPauseMs = Math.min(limits.greetMsMax, ways.greetPauseMs);
+      ways.greetDueMs = nowMs + ways.greetPauseMs;
+    }
+  }
+
+  dueMs(peers: PeerTable): number {
+    let dueMs = Number.POSITIVE_INFINITY;
+    for (const seed of this.#seeds.values()) dueMs = Math.min(dueMs, seed.dueMs);
+    for (const peer of peers.all()) {
+      if (isUnsure(peer)) dueMs = Math.min(dueMs, peer.ways.greetDueMs);
+    }
+    return dueMs;
+  }
+
+  #greetSeeds(peers: PeerTable, nowMs: number): void {
+    for (const [address, seed] of this.#seeds) {
+      if (nowMs < seed.dueMs) continue;
+      if (!isKnown(peers, address)) this.#greet(address);
+      seed.dueMs = nowMs + seed.pauseMs;
+      seed.pauseMs = Math.min(limits.seedGreetMsMax, seed.pauseMs * 2);
+    }
+  }
+
+  #greet(address: Address): void {
+    this.#counters.paths.greetings += 1;
+    this.#outbox.unicast(address, [this.#heartbeat()]);
+  }
+}
+
+/** Whether it may be that the peer does not know of this node, or this node hardly of it. */
+function isUnsure({ state, name, ways }: Peer): boolean {
+  if (state === "left") return false;
+  return state === "down" || name === "" || ways.unicastMs === Number.NEGATIVE_INFINITY;
+}
+
+function isKnown(peers: PeerTable, address: Address): boolean {
+  for (const peer of peers.all()) {
+    if (peer.address === address && peer.state === "up") return true;
+  }
+  return false;
+}

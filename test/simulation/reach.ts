@@ -1,0 +1,39 @@
+import { CheckedClient, type ClientShell } from "./checked-client.ts";
+import type { Life, SimNode } from "./sim-node.ts";
+import { correctNodes } from "./verdict.ts";
+import { hold } from "./violation.ts";
+
+export interface ReachShell extends ClientShell {
+  readonly nodes: readonly SimNode[];
+}
+
+/** Less than the time after which reconciliation begins. */
+const reachMsMax = 1_400;
+/** Clocks that differ by less never make a node refuse another's writes. */
+const clockMsMax = 200;
+
+/**
+ * In a network at rest each node's writes reach all others by themselves, whatever ways are left
+ * between them: reconciliation would bring them as well, but later, so it hides ways that are not
+ * there.
+ */
+export function checkReach(shell: ReachShell, advance: (forMs: number) => void): void {
+  const client = new CheckedClient(shell);
+  const nodes = correctNodes(shell.nodes).filter(
+    (node) => Math.abs(node.clock.aheadMs(shell.nowMs)) < clockMsMax,
+  );
+  const idOf = ({ index }: SimNode) => `last-of-${index}`;
+  for (const node of nodes) {
+    const lifetime = { idleMs: undefined, absoluteMs: undefined };
+    client.create(node, idOf(node), [{ name: "last", value: "write" }], lifetime);
+    node.wake();
+  }
+  advance(reachMsMax);
+  const holds = ({ life }: { readonly life: Life }, id: string) => life.replica.store.has(id);
+  for (const writer of nodes) {
+    for (const node of nodes) {
+      const fact = () => `${node.label} lacks what ${writer.label} wrote`;
+      hold(holds(node, idOf(writer)), "writes-arrive-by-themselves", fact);
+    }
+  }
+}
