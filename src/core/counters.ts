@@ -52,6 +52,7 @@ export class Counters {
     heartbeatsSent: 0,
     heartbeatsReceived: 0,
     pingsSent: 0,
+    ownPauses: 0,
     staleBoots: 0,
     namesTaken: 0,
     tableFull: 0,

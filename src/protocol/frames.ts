@@ -34,7 +34,7 @@ export type BootId = string;
 
 export type Phase = "joining" | "ready" | "leaving";
 
-/** "I am here, this is what I sent and what I hold." Every second, more often after data. */
+/** "I am here, this is what I sent and what I hold." Twice a second, more often after data. */
 export interface Heartbeat {
   readonly tag: typeof Tag.heartbeat;
   readonly name: string;

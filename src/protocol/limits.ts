@@ -61,7 +61,7 @@ export const limits = {
   reassemblyMs: 3_000,
 
   // Membership.
-  heartbeatMs: 1_000,
+  heartbeatMs: 500,
   heartbeatLadderMs: [20, 40, 80, 160, 320, 640] as readonly number[],
   helloMs: [0, 60, 160, 320] as readonly number[],
   /** A node that has heard no peer with sessions by then starts alone. */
@@ -71,9 +71,12 @@ export const limits = {
   /** A leaving node asks this often whether its peers hold what it holds, for this long at most. */
   leaveHelloMs: 100,
   leaveMsMax: 1_000,
-  pingAfterMs: 1_300,
+  pingAfterMs: 900,
   pingEveryMs: 300,
-  downAfterMs: 2_600,
+  /** A process may be stopped for 2 s just before its heartbeat, and a dead one must show in 3. */
+  downAfterMs: 2_800,
+  /** A node that did nothing for this long was itself stopped: it heard nobody for that reason. */
+  ownPauseMsMin: 1_000,
   peersMax: 256,
   /** How long a peer that is down stays in the table, and one that has left. */
   peerForgetMs: 3_600_000,
@@ -191,7 +194,15 @@ assert(
   limits.downAfterMs > limits.pingAfterMs + 3 * limits.pingEveryMs,
   "a silent peer is pinged several times before it counts as down",
 );
-assert(limits.pingAfterMs > limits.heartbeatMs, "one late heartbeat is no silence");
+assert(limits.pingAfterMs > 1.1 * limits.heartbeatMs, "one late heartbeat is no silence");
+assert(
+  limits.downAfterMs > 2_000 + 1.1 * limits.heartbeatMs && limits.downAfterMs < 3_000,
+  "a node stopped for 2 s is not down, a dead one is after 3 s",
+);
+assert(
+  limits.ownPauseMsMin > 1.1 * limits.heartbeatMs,
+  "a node that runs does something meanwhile",
+);
 assert(
   limits.deafAfterMs > limits.downAfterMs + limits.heartbeatMs,
   "a peer that fell silent altogether is down before its multicast is missed",

@@ -19,7 +19,7 @@ export interface Demands {
 /** Octets a second that an idle node may send; see the figures of the product. */
 export const idleBytesPerSecondMax = 300;
 /** And to each peer that its multicast does not reach, or that it asks for copies itself. */
-const idleBytesPerSecondAndWay = 100;
+const idleBytesPerSecondAndWay = 180;
 
 /** Each number that was lost or late is asked for this often, and each ask may be answered. */
 const repairsPerLossMax = 7;

@@ -22,6 +22,7 @@ export interface Stats {
   readonly peers: readonly {
     readonly node: string;
     readonly state: string;
+    readonly lastHeardMs: number;
     readonly address: string;
     readonly multicast?: boolean;
     readonly multicastFault?: string;
@@ -31,6 +32,7 @@ export interface Stats {
     readonly rejected: Record<string, number>;
   };
   readonly naks: Record<string, number>;
+  readonly membership: Record<string, number> & { readonly ownPauses: number };
   readonly stream: Record<string, number>;
   readonly local: Record<string, number> & { readonly refusals: Record<string, number> };
   readonly cpuMicros: number;
@@ -165,6 +167,11 @@ export class SidecarProcess {
   async stats(): Promise<Stats> {
     const client = await this.client();
     return (await client.stats()) as unknown as Stats;
+  }
+
+  /** For signals that do not end it. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
   }
 
   /** Resolves with the exit code (null after a signal) when the process is gone. */

@@ -94,7 +94,7 @@ test("a silent peer is pinged several times and then counts as down", () => {
     }
     if (peer?.state === "down") downAtMs = nowMs;
   }
-  assert.deepEqual(pings, [1_300, 1_600, 1_900, 2_200, 2_500]);
+  assert.deepEqual(pings, [900, 1_200, 1_500, 1_800, 2_100, 2_400, 2_700]);
   assert.equal(downAtMs, limits.downAfterMs);
   assert.deepEqual(table.told, ["peer_up", "peer_down"]);
   assert.equal(table.counters.membership.pingsSent, pings.length);
@@ -103,10 +103,10 @@ test("a silent peer is pinged several times and then counts as down", () => {
 test("any datagram of a peer is a sign of life and puts the pings off", () => {
   const table = new Table();
   table.beat("app-1", 100, 0);
-  table.peers.hear(bootAt(100), "app-1:100", 1_200);
-  table.peers.tick(2_400);
+  table.peers.hear(bootAt(100), "app-1:100", 800);
+  table.peers.tick(1_600);
   assert.deepEqual(table.outbox.sent, []);
-  assert.equal(table.peers.dueMs, 1_200 + limits.pingAfterMs);
+  assert.equal(table.peers.dueMs, 800 + limits.pingAfterMs);
 });
 
 test("a peer that was down and is heard again is up again", () => {
@@ -255,4 +255,21 @@ test("starts that were replaced are remembered in a bounded number", () => {
   for (let start = 1; start <= 3 * limits.peersMax; start++) table.beat("app-1", start, start);
   assert.deepEqual(table.names, [`app-1 ${3 * limits.peersMax}`]);
   assert.equal(table.beat("app-1", 3 * limits.peersMax - 1, 9_000), undefined);
+});
+
+test("a node that was stopped itself blames nobody, and finds out who is there", () => {
+  const table = new Table();
+  table.beat("app-1", 100, 0);
+  table.peers.tick(0);
+  table.outbox.takeSent();
+  const awakeMs = 60_000;
+  table.peers.tick(awakeMs);
+  assert.deepEqual(table.told, ["peer_up"]);
+  assert.equal(table.outbox.framesOf(Tag.ping).length, 1, "pinged at once");
+  for (let nowMs = awakeMs; nowMs < awakeMs + limits.downAfterMs; nowMs += 100) {
+    table.peers.tick(nowMs);
+    assert.deepEqual(table.told, []);
+  }
+  table.peers.tick(awakeMs + limits.downAfterMs);
+  assert.deepEqual(table.told, ["peer_down"], "silence after that counts");
 });

@@ -2,7 +2,7 @@ import type { Prng } from "../../base/prng.ts";
 import { limits } from "../../protocol/limits.ts";
 
 /**
- * When to say "I am here". Once a second, and after data on a ladder of growing steps: a receiver
+ * When to say "I am here". Twice a second, and after data on a ladder of growing steps: a receiver
  * learns of a lost last datagram only from the number in the next heartbeat, so the first comes
  * soon, and the later ones cover its own loss (PGM's ambient and heartbeat SPMs).
  */

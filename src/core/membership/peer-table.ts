@@ -18,6 +18,7 @@ export class PeerTable {
   readonly #outbox: Outbox;
   readonly #counters: Counters;
   readonly #peers = new Map<BootId, Peer>();
+  #tickedMs = Number.POSITIVE_INFINITY;
   /** Starts that a newer one of the same name has replaced, and by which. */
   readonly #replaced = new Map<BootId, Peer>();
 
@@ -98,6 +99,7 @@ export class PeerTable {
   }
 
   tick(nowMs: number): void {
+    this.#excuse(nowMs);
     for (const peer of this.#peers.values()) {
       // Compared as sums throughout, as in `dueMs`: differences would round otherwise.
       if (peer.state !== "up") {
@@ -111,6 +113,22 @@ export class PeerTable {
         this.#counters.membership.pingsSent += 1;
         this.#outbox.unicast(peer.address, [{ tag: Tag.ping, nonce: this.#prng.uint32() }]);
       }
+    }
+  }
+
+  /**
+   * A node that was stopped (by a signal, with its machine, to collect garbage) has heard nobody,
+   * and what came meanwhile may still lie unread: that silence is nobody's but its own.
+   */
+  #excuse(nowMs: number): void {
+    const pausedMs = nowMs - this.#tickedMs;
+    this.#tickedMs = nowMs;
+    if (pausedMs < limits.ownPauseMsMin) return;
+    this.#counters.membership.ownPauses += 1;
+    for (const peer of this.#peers.values()) {
+      if (peer.state !== "up") continue;
+      peer.lastHeardMs = Math.min(nowMs, peer.lastHeardMs + pausedMs);
+      peer.pingDueMs = nowMs;
     }
   }
 

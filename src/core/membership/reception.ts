@@ -12,7 +12,7 @@ import type { PathFault, Via } from "./ways.ts";
  * by unicast of all that it sends to the group, again and again until its multicast has come for a
  * while. It grants a lease, so that one who forgets to ask, or dies, does not cost it anything.
  *
- * Everybody multicasts once a second, so absence shows. That the peer lives is known from its
+ * Everybody multicasts twice a second, so absence shows. That the peer lives is known from its
  * unicast: after a little silence it is pinged, and the ack tells.
  */
 export class Reception {
