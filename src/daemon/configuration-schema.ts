@@ -99,7 +99,7 @@ export const schema: { readonly [K in ConfigurationKey]: Setting<ConfigurationVa
     accept: isInterfaceChoice,
   }),
   "gossip.ttl": integer({ default: 1, min: 0, max: 255 }),
-  "gossip.receiveBufferBytes": integer({ default: 4_194_304, min: 65_536, max: 1_073_741_824 }),
+  "gossip.receiveBufferBytes": integer({ default: 4_194_304, min: 8_192, max: 1_073_741_824 }),
   "gossip.insecurePlaintext": flag({ default: false }),
   "gossip.faultDropRate": fraction({ default: 0, min: 0, max: 0.9 }),
   "sessions.bytesMax": integer({

@@ -1,0 +1,116 @@
+import { execFileSync } from "node:child_process";
+
+/** Why this machine cannot have networks of the test's own; false: it can. */
+export function withoutLab(): string | false {
+  if (process.platform !== "linux") return "network namespaces are a thing of Linux";
+  if (process.getuid?.() !== 0) return "network namespaces need root";
+  try {
+    const lab = new NetworkLab(1);
+    lab.remove();
+    return false;
+  } catch (error) {
+    const [reason] = String(error).split("\n");
+    return `this machine cannot make a network of its own: ${reason}`;
+  }
+}
+
+/** One host of the lab: a network namespace with one interface on the common bridge. */
+export interface LabHost {
+  readonly namespace: string;
+  readonly address: string;
+  /** What to put before a command so that it runs there. */
+  readonly prefix: readonly string[];
+}
+
+let labs = 0;
+
+/**
+ * Hosts on a bridge, each in a network namespace, the bridge in one as well: nothing of it is seen
+ * or changed on the machine's own network. Faults are rules of nftables on what arrives at a host.
+ */
+export class NetworkLab {
+  readonly hosts: readonly LabHost[];
+  readonly #name: string;
+
+  constructor(hosts: number) {
+    labs += 1;
+    this.#name = `scl${process.pid}n${labs}`;
+    const bridge = `${this.#name}b`;
+    this.hosts = Array.from({ length: hosts }, (_, index) => {
+      const namespace = `${this.#name}h${index}`;
+      const prefix = ["ip", "netns", "exec", namespace];
+      return { namespace, address: `198.18.83.${index + 1}`, prefix };
+    });
+    try {
+      ip("netns", "add", bridge);
+      ip("-n", bridge, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0");
+      ip("-n", bridge, "link", "set", "br0", "up");
+      for (const [index, host] of this.hosts.entries()) this.#plug(bridge, host, index);
+    } catch (error) {
+      this.remove();
+      throw error;
+    }
+  }
+
+  /** This share of what arrives is lost, at every host. */
+  lose(percent: number): void {
+    const rule = `meta l4proto udp numgen random mod 100 < ${percent} drop`;
+    for (const host of this.hosts) this.#drop(host, rule);
+  }
+
+  /** Hosts of one group hear nothing from those of the other. */
+  part(one: readonly LabHost[], other: readonly LabHost[]): void {
+    for (const host of one) for (const { address } of other) this.#drop(host, from(address));
+    for (const host of other) for (const { address } of one) this.#drop(host, from(address));
+  }
+
+  /** No multicast arrives at this host any more. */
+  deafen(host: LabHost): void {
+    this.#drop(host, "ip daddr 224.0.0.0/4 drop");
+  }
+
+  heal(): void {
+    for (const host of this.hosts) nft(host, "flush chain ip lab arriving");
+  }
+
+  remove(): void {
+    const names = [`${this.#name}b`, ...this.hosts.map(({ namespace }) => namespace)];
+    for (const name of names) {
+      try {
+        ip("netns", "del", name);
+      } catch {
+        // It was not made.
+      }
+    }
+  }
+
+  #plug(bridge: string, host: LabHost, index: number): void {
+    const { namespace, address } = host;
+    ip("netns", "add", namespace);
+    const peer = ["peer", "name", `p${index}`, "netns", bridge];
+    ip("-n", namespace, "link", "add", "eth0", "type", "veth", ...peer);
+    ip("-n", bridge, "link", "set", `p${index}`, "master", "br0", "up");
+    ip("-n", namespace, "addr", "add", `${address}/24`, "dev", "eth0");
+    ip("-n", namespace, "link", "set", "lo", "up");
+    ip("-n", namespace, "link", "set", "eth0", "up");
+    nft(host, "add table ip lab");
+    nft(host, "add chain ip lab arriving { type filter hook input priority 0; }");
+  }
+
+  #drop(host: LabHost, rule: string): void {
+    nft(host, `add rule ip lab arriving ${rule}`);
+  }
+}
+
+function from(address: string): string {
+  return `ip saddr ${address} drop`;
+}
+
+function ip(...argv: string[]): void {
+  execFileSync("ip", argv, { stdio: "pipe" });
+}
+
+function nft(host: LabHost, command: string): void {
+  const [program = "", ...argv] = [...host.prefix, "nft", command];
+  execFileSync(program, argv, { stdio: "pipe" });
+}
