@@ -111,5 +111,9 @@ test("a session too large for a datagram is pulled once, not at every question",
   for (let answers = 0; answers < 3; answers++) {
     lone.receive({ tag: Tag.found, nonce, block: new Uint8Array(0) });
   }
-  assert.equal(lone.outbox.framesOf(Tag.want).length, 1);
+  const { transfer } = onlyOf(lone.outbox.framesOf(Tag.want));
+  assert.equal(ended(lone), undefined);
+  lone.receive({ tag: Tag.chunk, transfer, index: 0, last: true, bytes: new Uint8Array(0) });
+  assert.equal(ended(lone), true, "the writer has answered");
+  assert.equal(lone.outbox.framesOf(Tag.want).length, 1, "nothing else was waiting");
 });

@@ -19,8 +19,11 @@ interface Fetch {
   readonly tickets: number[];
   readonly giveUpMs: number;
   askDueMs: number;
-  /** Whom the session is being pulled from, because it is too large for one datagram. */
-  pulledFrom: Peer | undefined;
+  /**
+   * Whom the session is being pulled from, because it is too large for one datagram. Several: with
+   * one of them a long transfer may be under way, which this would have to wait for.
+   */
+  readonly pulledFrom: Set<Peer>;
 }
 
 /**
@@ -72,18 +75,20 @@ export class Fetcher {
   /** The peer has it, but not in one datagram. What to pull from it, if that is not under way. */
   onTooLarge(peer: Peer, nonce: number): TrieRange | undefined {
     const fetch = this.#fetches.get(nonce);
-    if (fetch === undefined || fetch.pulledFrom !== undefined) return undefined;
-    fetch.pulledFrom = peer;
+    if (fetch === undefined || fetch.pulledFrom.has(peer)) return undefined;
+    fetch.pulledFrom.add(peer);
     return { level: leafLevel, prefix: this.#store.leafOf(fetch.id) };
   }
 
   /** A transfer ended, and what it brought has been merged. */
   onTransferEnded({ peer, ranges, skipped }: IncomingTransfer, completed: boolean): void {
     for (const [nonce, fetch] of this.#fetches) {
-      if (fetch.pulledFrom !== peer) continue;
+      if (!fetch.pulledFrom.has(peer)) continue;
       const leaf = this.#store.leafOf(fetch.id);
-      if (!ranges.some(({ level, prefix }) => level === leafLevel && prefix === leaf)) continue;
-      fetch.pulledFrom = undefined;
+      const isHere = ranges.some(({ level, prefix }) => level === leafLevel && prefix === leaf);
+      // What waits behind a transfer that fails is dropped with it.
+      if (isHere || !completed) fetch.pulledFrom.delete(peer);
+      if (!isHere) continue;
       if (completed && skipped === 0) this.#answered(nonce, fetch, peer);
     }
   }
@@ -130,7 +135,7 @@ export class Fetcher {
       tickets: [],
       giveUpMs,
       askDueMs: nowMs,
-      pulledFrom: undefined,
+      pulledFrom: new Set(),
     };
     this.#fetches.set(nonce, fetch);
     this.#nonces.set(key, nonce);
