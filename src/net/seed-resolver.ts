@@ -84,7 +84,7 @@ export class SeedResolver {
     if (literal === family) return [canonicalHost(host)];
     if (literal !== undefined) throw new Error(`it is ${literal}, and the interface is ${family}`);
     this.counters.lookups += 1;
-    return (await this.#options.lookup(host, family)).map(canonicalHost);
+    return await this.#options.lookup(host, family);
   }
 }
 

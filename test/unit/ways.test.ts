@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Prng } from "../../src/base/prng.ts";
+import { Counters } from "../../src/core/counters.ts";
+import { PeerTable } from "../../src/core/membership/peer-table.ts";
+import { Reception } from "../../src/core/membership/reception.ts";
 import type { PathFault } from "../../src/core/membership/ways.ts";
 import { type Frame, Tag } from "../../src/protocol/frames.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { LoneReplica, peerAddress, peerHeartbeat } from "../support/lone-replica.ts";
+import { RecordingOutbox } from "../support/recording-outbox.ts";
 import { VirtualCluster, type VirtualNode } from "../support/virtual-cluster.ts";
 
 /** By which ways nodes reach each other when multicast does not pass everywhere. */
@@ -155,6 +160,24 @@ test("a peer that falls silent altogether is down, not deaf to", () => {
   const [peer] = cluster.node(0).replica.peers.all();
   assert.deepEqual([peer?.state, peer?.ways.fault], ["down", undefined]);
   assert.equal(cluster.node(0).replica.counters.paths.copiesAsked, 0);
+});
+
+test("without a sign of life by unicast the absence of multicast says nothing", () => {
+  const outbox = new RecordingOutbox();
+  const counters = new Counters();
+  const self = { boot: "0".repeat(24), name: "self" };
+  const peers = new PeerTable(self, new Prng(1), outbox, counters);
+  const reception = new Reception(outbox, counters);
+  const peer = peers.hear("1".repeat(24), "peer:1", 0);
+  assert(peer !== undefined);
+  reception.heard(peer, "multicast", 0);
+  assert.equal(reception.dueMs(peers), Number.POSITIVE_INFINITY);
+  reception.tick(peers, limits.deafAfterMs);
+  assert.equal(counters.paths.copiesAsked, 0);
+  reception.heard(peer, "unicast", limits.heartbeatMs);
+  assert.equal(reception.dueMs(peers), limits.deafAfterMs);
+  reception.tick(peers, limits.deafAfterMs);
+  assert.equal(counters.paths.copiesAsked, 1);
 });
 
 test("a node that never hears multicast learns of one that starts after it", () => {
