@@ -145,7 +145,7 @@ export class Dispatch {
   #onConfirm(peer: Peer, { first, last }: Confirm): void {
     if (!peer.hasApplied(first, last)) return;
     this.#counters.confirmations.given += 1;
-    this.#outbox.unicast(peer.address, [{ tag: Tag.confirmed, first, last }]);
+    this.#outbox.unicast(peer.address, [{ tag: Tag.confirmed, boot: peer.boot, first, last }]);
   }
 
   #onFound(peer: Peer, found: Found): void {

@@ -123,7 +123,7 @@ export class Replica {
     this.#antiEntropy = new AntiEntropy(this.store, this.#puller, outbox, counters);
     this.#join = new Join(this.#puller, outbox);
     this.#fetcher = new Fetcher(this.store, prng, outbox, counters);
-    this.#confirmations = new Confirmations(this.peers, outbox, counters);
+    this.#confirmations = new Confirmations(options.boot, this.peers, outbox, counters);
     this.#alarms = new StoreAlarms(outbox);
     this.#dispatch = new Dispatch(
       {

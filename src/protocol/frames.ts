@@ -182,6 +182,8 @@ export interface Confirm {
 /** "I have": nothing of the range is missing, was given up, or was refused. */
 export interface Confirmed {
   readonly tag: typeof Tag.confirmed;
+  /** Whose stream: the numbers of a sender that was restarted begin anew. */
+  readonly boot: BootId;
   readonly first: number;
   readonly last: number;
 }

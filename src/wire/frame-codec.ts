@@ -1,6 +1,8 @@
 import { unreachable } from "../base/assert.ts";
 import {
   type Chunk,
+  type Confirm,
+  type Confirmed,
   type Credit,
   type Digest,
   type DigestNode,
@@ -104,8 +106,12 @@ function writeBody(writer: ByteWriter, frame: Frame): void {
       writer.u32(frame.nonce);
       writer.bytes(frame.block);
       return;
-    case Tag.confirm:
     case Tag.confirmed:
+      writer.hex(frame.boot);
+      writer.u48(frame.first);
+      writer.u48(frame.last);
+      return;
+    case Tag.confirm:
       writer.u48(frame.first);
       writer.u48(frame.last);
       return;
@@ -150,8 +156,9 @@ function readBody(reader: ByteReader, tag: number, length: number): Frame | unde
     case Tag.found:
       return { tag, nonce: reader.u32(), block: reader.view(length - 4) };
     case Tag.confirm:
+      return readConfirm(reader);
     case Tag.confirmed:
-      return readConfirmation(reader, tag);
+      return readConfirmed(reader);
     case Tag.copies:
       return { tag, leaseMs: reader.u32() };
     default:
@@ -165,13 +172,16 @@ function readFetch(reader: ByteReader): Frame | undefined {
   return id.length === 0 ? undefined : { tag: Tag.fetch, nonce, id };
 }
 
-function readConfirmation(
-  reader: ByteReader,
-  tag: typeof Tag.confirm | typeof Tag.confirmed,
-): Frame | undefined {
+function readConfirm(reader: ByteReader): Confirm | undefined {
   const first = reader.u48();
   const last = reader.u48();
-  return first === 0 || first > last ? undefined : { tag, first, last };
+  return first === 0 || first > last ? undefined : { tag: Tag.confirm, first, last };
+}
+
+function readConfirmed(reader: ByteReader): Confirmed | undefined {
+  const boot = reader.hex(12);
+  const range = readConfirm(reader);
+  return range && { tag: Tag.confirmed, boot, first: range.first, last: range.last };
 }
 
 function writeHeartbeat(writer: ByteWriter, frame: Heartbeat): void {

@@ -28,11 +28,9 @@ const nakRanges = fc
     });
   });
 
-const confirmations = (tag: typeof Tag.confirm | typeof Tag.confirmed) =>
-  fc
-    .tuple(u48, u48)
-    .map(([one, other]) => [Math.max(1, Math.min(one, other)), Math.max(1, one, other)] as const)
-    .map(([first, last]) => ({ tag, first, last }));
+const spans = fc
+  .tuple(u48, u48)
+  .map(([one, other]) => [Math.max(1, Math.min(one, other)), Math.max(1, one, other)] as const);
 
 const trieRanges = fc.array(
   fc
@@ -114,8 +112,10 @@ export const frames: fc.Arbitrary<Frame> = fc.oneof(
   fields({ tag: fc.constant(Tag.fetch), nonce: u32, id: textOf(limits.sessionIdBytesMax) }),
   fields({ tag: fc.constant(Tag.found), nonce: u32, block: octets(1_300) }),
   fields({ tag: fc.constant(Tag.absent), nonce: u32 }),
-  confirmations(Tag.confirm),
-  confirmations(Tag.confirmed),
+  spans.map(([first, last]) => ({ tag: Tag.confirm, first, last })),
+  fc
+    .tuple(bootIds, spans)
+    .map(([boot, [first, last]]) => ({ tag: Tag.confirmed, boot, first, last })),
   fields({ tag: fc.constant(Tag.copies), leaseMs: u32 }),
 );
 

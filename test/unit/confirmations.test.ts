@@ -8,6 +8,7 @@ import {
   created,
   LoneReplica,
   peerAddress,
+  peerBoot,
   peerHeartbeat,
   startWallMs,
 } from "../support/lone-replica.ts";
@@ -15,6 +16,8 @@ import { onlyOf } from "../support/recording-outbox.ts";
 
 const value = [{ name: "a", value: "v" }];
 const byDefault = { idleMs: undefined, absoluteMs: undefined };
+/** Of the replica under test. */
+const boot = "00000000aaaa000000000001";
 const ack = { peers: 1, timeoutMs: 1_000 };
 
 /** A replica that is ready and knows a peer that is, too. */
@@ -45,7 +48,7 @@ test("after the flush the group is asked for what it sent, and the answer ends t
   const sent = onlyOf(lone.outbox.framesOf(Tag.delta)).sequence;
   assert.deepEqual([first, last], [sent, sent]);
   assert.deepEqual(lone.outbox.confirmations, []);
-  lone.receive({ tag: Tag.confirmed, first, last });
+  lone.receive({ tag: Tag.confirmed, boot, first, last });
   assert.deepEqual(lone.outbox.confirmations, [{ ticket, peers: 1 }]);
   lone.outbox.takeSent();
   lone.pass(300);
@@ -56,8 +59,16 @@ test("the answer to another question does not count", () => {
   const lone = withPeer();
   writeAndWait(lone);
   const { first, last } = question(lone);
-  lone.receive({ tag: Tag.confirmed, first: first + 1, last: last + 1 });
-  lone.receive({ tag: Tag.confirmed, first: Math.max(1, first - 1), last: last + 1 });
+  lone.receive({ tag: Tag.confirmed, boot, first: first + 1, last: last + 1 });
+  lone.receive({ tag: Tag.confirmed, boot, first: 1, last: last + 1 });
+  assert.deepEqual(lone.outbox.confirmations, []);
+});
+
+test("an answer to a former start of this node does not count", () => {
+  const lone = withPeer();
+  writeAndWait(lone);
+  const { first, last } = question(lone);
+  lone.receive({ tag: Tag.confirmed, boot: "00000000aaaa000000000000", first, last });
   assert.deepEqual(lone.outbox.confirmations, []);
 });
 
@@ -65,7 +76,7 @@ test("the question is repeated with growing pauses, and the end says how many ha
   const lone = withPeer();
   const ticket = writeAndWait(lone, { peers: 2, timeoutMs: 500 });
   const { first, last } = question(lone);
-  lone.receive({ tag: Tag.confirmed, first, last });
+  lone.receive({ tag: Tag.confirmed, boot, first, last });
   lone.pass(499);
   assert.equal(lone.outbox.framesOf(Tag.confirm).length, 7);
   assert.deepEqual(lone.outbox.confirmations, []);
@@ -78,7 +89,7 @@ test("the question is repeated with growing pauses, and the end says how many ha
 test("a peer that has left does not count", () => {
   const lone = withPeer();
   const ticket = writeAndWait(lone, { peers: 2, timeoutMs: 500 });
-  lone.receive({ tag: Tag.confirmed, ...rangeOf(question(lone)) });
+  lone.receive({ tag: Tag.confirmed, boot, ...rangeOf(question(lone)) });
   lone.receive({ tag: Tag.leave });
   lone.pass(500);
   assert.deepEqual(lone.outbox.confirmations, [{ ticket, peers: 0 }]);
@@ -115,7 +126,7 @@ function confirms(lone: LoneReplica, first: number, last: number): boolean {
   lone.receive({ tag: Tag.confirm, first, last });
   const answers = lone.outbox.framesOf(Tag.confirmed);
   if (answers.length === 0) return false;
-  assert.deepEqual(onlyOf(answers), { tag: Tag.confirmed, first, last });
+  assert.deepEqual(onlyOf(answers), { tag: Tag.confirmed, boot: peerBoot, first, last });
   assert.equal(onlyOf(lone.outbox.sent).to, peerAddress);
   return true;
 }

@@ -33,6 +33,7 @@ interface Batch {
  * A write is not undone when too few have confirmed it in time: the client is told how many did.
  */
 export class Confirmations {
+  readonly #boot: BootId;
   readonly #peers: PeerTable;
   readonly #outbox: Outbox;
   readonly #counters: Counters;
@@ -41,7 +42,8 @@ export class Confirmations {
   #number = 0;
   #waiting = 0;
 
-  constructor(peers: PeerTable, outbox: Outbox, counters: Counters) {
+  constructor(boot: BootId, peers: PeerTable, outbox: Outbox, counters: Counters) {
+    this.#boot = boot;
     this.#peers = peers;
     this.#outbox = outbox;
     this.#counters = counters;
@@ -92,9 +94,10 @@ export class Confirmations {
     this.#ask(batch, nowMs);
   }
 
-  onConfirmed(peer: Peer, { first, last }: Confirmed): void {
+  onConfirmed(peer: Peer, { boot, first, last }: Confirmed): void {
     const batch = this.#batches.get(last);
-    if (batch === undefined || batch.first !== first) return;
+    // What was said to a former start of this node, and comes late, is about other numbers.
+    if (boot !== this.#boot || batch === undefined || batch.first !== first) return;
     batch.confirmedBy.add(peer.boot);
     this.#settle(batch);
   }
