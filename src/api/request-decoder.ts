@@ -53,14 +53,17 @@ export interface ListRequest {
   readonly query: ListQuery;
 }
 
-export type Request =
-  | { readonly requestId: number; readonly verb: typeof Verb.hello; readonly version: number }
-  | GetRequest
-  | DestroyRequest
-  | RotateRequest
+export type WriteRequest =
   | StoreRequest
   | PatchRequest
   | TouchRequest
+  | DestroyRequest
+  | RotateRequest;
+
+export type Request =
+  | { readonly requestId: number; readonly verb: typeof Verb.hello; readonly version: number }
+  | GetRequest
+  | WriteRequest
   | ListRequest
   | {
       readonly requestId: number;
@@ -99,21 +102,21 @@ function decodeArguments(
       if (count !== 1 && count !== 3) break;
       return decodeGet(reader, requestId, count === 3);
     case Verb.destroy:
-      if (count !== 1 && count !== 2) break;
-      return decodeDestroy(reader, requestId, count === 2);
+      if (!isWrite(count, 1)) break;
+      return withAck(reader, count > 1, decodeDestroy(reader, requestId));
     case Verb.create:
     case Verb.set:
-      if (count !== 4 && count !== 5) break;
-      return decodeStore(reader, requestId, verb, count === 5);
+      if (!isWrite(count, 4)) break;
+      return withAck(reader, count > 4, decodeStore(reader, requestId, verb));
     case Verb.patch:
-      if (count !== 3 && count !== 4) break;
-      return decodePatch(reader, requestId, count === 4);
+      if (!isWrite(count, 3)) break;
+      return withAck(reader, count > 3, decodePatch(reader, requestId));
     case Verb.touch:
-      if (count !== 2 && count !== 3) break;
-      return decodeTouch(reader, requestId, count === 3);
+      if (!isWrite(count, 2)) break;
+      return withAck(reader, count > 2, decodeTouch(reader, requestId));
     case Verb.rotate:
-      if (count !== 2 && count !== 3) break;
-      return decodeRotate(reader, requestId, count === 3);
+      if (!isWrite(count, 2)) break;
+      return withAck(reader, count > 2, decodeRotate(reader, requestId));
     case Verb.list:
       if (count !== 3) break;
       return decodeList(reader, requestId);
@@ -143,38 +146,25 @@ function decodeGet(
   return { requestId, verb: Verb.get, id, atLeast };
 }
 
-function decodeDestroy(
-  reader: MsgpackReader,
-  requestId: number,
-  hasAck: boolean,
-): Request | BadRequest {
+function decodeDestroy(reader: MsgpackReader, requestId: number): WriteRequest | BadRequest {
   const id = reader.text();
   if (!isName(reader)) return bad(requestId, "idInvalid", reader);
-  const ack = readAck(reader, hasAck);
-  if (ack === "invalid") return bad(requestId, "ackInvalid");
-  return { requestId, verb: Verb.destroy, id, ack };
+  return { requestId, verb: Verb.destroy, id, ack: undefined };
 }
 
-function decodeRotate(
-  reader: MsgpackReader,
-  requestId: number,
-  hasAck: boolean,
-): Request | BadRequest {
+function decodeRotate(reader: MsgpackReader, requestId: number): WriteRequest | BadRequest {
   const id = reader.text();
   if (!isName(reader)) return bad(requestId, "idInvalid", reader);
   const newId = reader.text();
   if (!isName(reader)) return bad(requestId, "idInvalid", reader);
-  const ack = readAck(reader, hasAck);
-  if (ack === "invalid") return bad(requestId, "ackInvalid");
-  return { requestId, verb: Verb.rotate, id, newId, ack };
+  return { requestId, verb: Verb.rotate, id, newId, ack: undefined };
 }
 
 function decodeStore(
   reader: MsgpackReader,
   requestId: number,
   verb: typeof Verb.create | typeof Verb.set,
-  hasAck: boolean,
-): Request | BadRequest {
+): WriteRequest | BadRequest {
   const id = reader.text();
   if (!isName(reader)) return bad(requestId, "idInvalid", reader);
   const attributes = decodeAttributes(reader);
@@ -183,16 +173,10 @@ function decodeStore(
   const absoluteMs = readOptional(reader);
   const areDurations = isDuration(idleMs) && isDuration(absoluteMs);
   if (!areDurations) return bad(requestId, "numberInvalid", reader);
-  const ack = readAck(reader, hasAck);
-  if (ack === "invalid") return bad(requestId, "ackInvalid");
-  return { requestId, verb, id, attributes, lifetime: { idleMs, absoluteMs }, ack };
+  return { requestId, verb, id, attributes, lifetime: { idleMs, absoluteMs }, ack: undefined };
 }
 
-function decodePatch(
-  reader: MsgpackReader,
-  requestId: number,
-  hasAck: boolean,
-): Request | BadRequest {
+function decodePatch(reader: MsgpackReader, requestId: number): WriteRequest | BadRequest {
   const id = reader.text();
   if (!isName(reader)) return bad(requestId, "idInvalid", reader);
   const set = decodeAttributes(reader);
@@ -208,23 +192,15 @@ function decodePatch(
     const names = [...set.map((attribute) => attribute.name), ...unset];
     if (hasRepetition(names)) return bad(requestId, "nameRepeated", reader);
   }
-  const ack = readAck(reader, hasAck);
-  if (ack === "invalid") return bad(requestId, "ackInvalid");
-  return { requestId, verb: Verb.patch, id, set, unset, ack };
+  return { requestId, verb: Verb.patch, id, set, unset, ack: undefined };
 }
 
-function decodeTouch(
-  reader: MsgpackReader,
-  requestId: number,
-  hasAck: boolean,
-): Request | BadRequest {
+function decodeTouch(reader: MsgpackReader, requestId: number): WriteRequest | BadRequest {
   const id = reader.text();
   if (!isName(reader)) return bad(requestId, "idInvalid", reader);
   const idleMs = readOptional(reader);
   if (!isDuration(idleMs)) return bad(requestId, "numberInvalid", reader);
-  const ack = readAck(reader, hasAck);
-  if (ack === "invalid") return bad(requestId, "ackInvalid");
-  return { requestId, verb: Verb.touch, id, idleMs, ack };
+  return { requestId, verb: Verb.touch, id, idleMs, ack: undefined };
 }
 
 function decodeList(reader: MsgpackReader, requestId: number): Request | BadRequest {
@@ -285,14 +261,23 @@ function bad(requestId: number, reason: RefusalReason, reader?: MsgpackReader): 
   return { requestId, verb: 0, reason };
 }
 
-/** `[peers, timeoutMs]`, or nil, as the last argument. */
-function readAck(reader: MsgpackReader, hasAck: boolean): AckRequest | undefined | "invalid" {
-  if (!hasAck || reader.nil()) return undefined;
+/** Whether a write that takes so many arguments has them, and perhaps an ack behind them. */
+function isWrite(count: number, taken: number): boolean {
+  return count === taken || count === taken + 1;
+}
+
+/** The write with the ack that follows its arguments: `[peers, timeoutMs]`, or nil. */
+function withAck(
+  reader: MsgpackReader,
+  hasAck: boolean,
+  write: WriteRequest | BadRequest,
+): WriteRequest | BadRequest {
+  if (write.verb === 0 || !hasAck || reader.nil()) return write;
   if (reader.arrayHeader() !== 2) reader.fail();
   const ack = { peers: reader.number(), timeoutMs: reader.number() };
-  return isWithin(ack.peers, limits.peersMax) && isWithin(ack.timeoutMs, limits.confirmMsMax)
-    ? ack
-    : "invalid";
+  const isValid =
+    isWithin(ack.peers, limits.peersMax) && isWithin(ack.timeoutMs, limits.confirmMsMax);
+  return isValid ? { ...write, ack } : bad(write.requestId, "ackInvalid");
 }
 
 function isWithin(value: number, max: number): boolean {

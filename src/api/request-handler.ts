@@ -11,7 +11,7 @@ import {
   encodeReportReply,
   encodeWriteReply,
 } from "./reply-codec.ts";
-import type { Request } from "./request-decoder.ts";
+import type { Request, WriteRequest } from "./request-decoder.ts";
 import type { ServerCounters } from "./server-counters.ts";
 import type { SessionService } from "./service.ts";
 
@@ -24,8 +24,6 @@ const reasonOf: Readonly<Record<Refusal, RefusalReason>> = {
 
 /** Runs what writes a reply outside of the turn of its request, unless the client has gone. */
 export type Later = (write: () => void) => void;
-
-type WriteRequest = Extract<Request, { readonly ack: AckRequest | undefined }>;
 
 const nothing: readonly string[] = [];
 
