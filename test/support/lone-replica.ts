@@ -88,6 +88,16 @@ export class LoneReplica {
   }
 }
 
+/** A replica that is ready and knows a peer that is, too; nothing it sent before counts. */
+export function withReadyPeer(): LoneReplica {
+  const lone = new LoneReplica();
+  lone.settle();
+  lone.receive(peerHeartbeat());
+  lone.outbox.takeSent();
+  lone.outbox.takeEvents();
+  return lone;
+}
+
 export function blockOf(deltas: readonly SessionDelta[]): Uint8Array {
   const packer = deltaCodec.packer();
   for (const delta of deltas) packer.add(delta, Number.POSITIVE_INFINITY);

@@ -3,20 +3,18 @@ import { test } from "node:test";
 import { type Fetch, Tag } from "../../src/protocol/frames.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { tagOf } from "../../src/session/stamp.ts";
-import { blockOf, created, LoneReplica, peerBoot, peerHeartbeat } from "../support/lone-replica.ts";
+import {
+  blockOf,
+  created,
+  type LoneReplica,
+  peerBoot,
+  peerHeartbeat,
+  withReadyPeer,
+} from "../support/lone-replica.ts";
 import { onlyOf } from "../support/recording-outbox.ts";
 
 const peerTag = tagOf(peerBoot);
 const nothing = { life: undefined, floor: undefined, expiry: undefined };
-
-/** A replica that is ready and knows a peer that is, too. */
-function withPeer(): LoneReplica {
-  const lone = new LoneReplica();
-  lone.settle();
-  lone.receive(peerHeartbeat());
-  lone.outbox.takeSent();
-  return lone;
-}
 
 function fetch(lone: LoneReplica, write: { time: number; tag: number }): Fetch {
   assert.notEqual(lone.replica.fetch("s", write, lone.now), undefined);
@@ -30,7 +28,7 @@ function ended(lone: LoneReplica): boolean | undefined {
 }
 
 test("a state includes a write whose stamp it shows", () => {
-  const lone = withPeer();
+  const lone = withReadyPeer();
   const write = { time: lone.peerTime, tag: 2 };
   assert.equal(lone.replica.knows("s"), true, "it is ready");
   assert.equal(lone.replica.knows("s", write), false);
@@ -40,7 +38,7 @@ test("a state includes a write whose stamp it shows", () => {
 });
 
 test("a later write of the same node does not show that an earlier one has arrived", () => {
-  const lone = withPeer();
+  const lone = withReadyPeer();
   const early = { time: lone.peerTime, tag: 2 };
   const stamp = { time: lone.peerTime + 1, tag: 2 };
   const attributes = [{ name: "a", stamp, value: "later" }];
@@ -49,7 +47,7 @@ test("a later write of the same node does not show that an earlier one has arriv
 });
 
 test("a destroy includes all writes before it", () => {
-  const lone = withPeer();
+  const lone = withReadyPeer();
   const stamp = { time: lone.peerTime + 5, tag: 2 };
   const life = { stamp, alive: false, absoluteDeadlineMs: 0 };
   lone.receiveDeltas(1, { id: "s", life, floor: stamp, attributes: [], expiry: undefined });
@@ -57,13 +55,13 @@ test("a destroy includes all writes before it", () => {
 });
 
 test("own writes are there", () => {
-  const lone = withPeer();
+  const lone = withReadyPeer();
   const own = { time: lone.peerTime, tag: tagOf("00000000aaaa000000000001") };
   assert.equal(lone.replica.knows("s", own), true);
 });
 
 test("the answer of the writer settles it, even when the write no longer shows", () => {
-  const lone = withPeer();
+  const lone = withReadyPeer();
   const { nonce } = fetch(lone, { time: lone.peerTime, tag: peerTag });
   const block = blockOf([created("s", lone.peerTime + 9)]);
   lone.receive({ tag: Tag.found, nonce, block });
@@ -72,14 +70,14 @@ test("the answer of the writer settles it, even when the write no longer shows",
 });
 
 test("that the writer has nothing settles it, too", () => {
-  const lone = withPeer();
+  const lone = withReadyPeer();
   const { nonce } = fetch(lone, { time: lone.peerTime, tag: peerTag });
   lone.receive({ tag: Tag.absent, nonce });
   assert.equal(ended(lone), true);
 });
 
 test("what another peer has or has not settles nothing unless the write shows", () => {
-  const lone = withPeer();
+  const lone = withReadyPeer();
   const write = { time: lone.peerTime, tag: 2 };
   assert.notEqual(write.tag, peerTag);
   const { nonce } = fetch(lone, write);
@@ -98,7 +96,7 @@ test("what another peer has or has not settles nothing unless the write shows", 
 });
 
 test("the write may also come by itself", () => {
-  const lone = withPeer();
+  const lone = withReadyPeer();
   const write = { time: lone.peerTime, tag: 2 };
   fetch(lone, write);
   lone.receiveDeltas(1, created("s", write.time));
@@ -106,7 +104,7 @@ test("the write may also come by itself", () => {
 });
 
 test("a session too large for a datagram is pulled once, not at every question", () => {
-  const lone = withPeer();
+  const lone = withReadyPeer();
   const { nonce } = fetch(lone, { time: lone.peerTime, tag: peerTag });
   for (let answers = 0; answers < 3; answers++) {
     lone.receive({ tag: Tag.found, nonce, block: new Uint8Array(0) });
@@ -116,4 +114,13 @@ test("a session too large for a datagram is pulled once, not at every question",
   lone.receive({ tag: Tag.chunk, transfer, index: 0, last: true, bytes: new Uint8Array(0) });
   assert.equal(ended(lone), true, "the writer has answered");
   assert.equal(lone.outbox.framesOf(Tag.want).length, 1, "nothing else was waiting");
+});
+
+test("questions get rarer: a client that asks for nonsense cannot make a flood of them", () => {
+  const lone = withReadyPeer();
+  fetch(lone, { time: lone.peerTime, tag: 2 });
+  lone.receive(peerHeartbeat());
+  lone.pass(limits.fetchMsMax);
+  assert.equal(lone.outbox.framesOf(Tag.fetch).length, 5);
+  assert.equal(ended(lone), false);
 });

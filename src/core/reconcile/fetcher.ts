@@ -19,6 +19,7 @@ interface Fetch {
   readonly tickets: number[];
   readonly giveUpMs: number;
   askDueMs: number;
+  tries: number;
   /**
    * Whom the session is being pulled from, because it is too large for one datagram. Several: with
    * one of them a long transfer may be under way, which this would have to wait for.
@@ -107,7 +108,8 @@ export class Fetcher {
       if (this.#isSettled(fetch, complete)) this.#end(nonce, true);
       else if (nowMs >= fetch.giveUpMs) this.#end(nonce, false);
       else if (nowMs >= fetch.askDueMs) {
-        fetch.askDueMs = Math.min(nowMs + limits.fetchRetryMs, fetch.giveUpMs);
+        fetch.askDueMs = Math.min(nowMs + limits.fetchRetryMs * 2 ** fetch.tries, fetch.giveUpMs);
+        fetch.tries += 1;
         this.#ask(peers, nonce, fetch);
       }
     }
@@ -135,6 +137,7 @@ export class Fetcher {
       tickets: [],
       giveUpMs,
       askDueMs: nowMs,
+      tries: 0,
       pulledFrom: new Set(),
     };
     this.#fetches.set(nonce, fetch);
