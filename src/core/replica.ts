@@ -310,6 +310,8 @@ export class Replica {
       missingSequences: missing,
       reassemblyBytes,
       outgoingTransfers: this.#donor.transferCount,
+      confirmations: this.#confirmations.size,
+      fetches: this.#fetcher.waiting,
     };
   }
 

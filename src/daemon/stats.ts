@@ -42,6 +42,7 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
       receiveBufferBytes: transport?.receiveBufferBytes,
     },
     naks: counters.naks,
+    confirmations: counters.confirmations,
     stream: counters.stream,
     reconcile: counters.reconcile,
     membership: counters.membership,

@@ -23,6 +23,30 @@ test("a write that a peer has confirmed outlives the node that took it", async (
   }
 });
 
+test("every kind of write that asks to waits until a peer has it", async (t) => {
+  const cluster = await ProcessCluster.open();
+  t.after(() => cluster.close());
+  const [one, two] = [cluster.add("one"), cluster.add("two")];
+  const [writer, reader] = [await (await one.start()).client(), await (await two.start()).client()];
+  const ack = { ack: 1, ackTimeoutMs: 10_000 };
+  const shown = async (id: string) => (await reader.get(id))?.attributes;
+  assert.equal((await writer.create("s", { a: 1 }, ack)).confirmations, 1);
+  assert.deepEqual(await shown("s"), { a: 1 });
+  assert.equal((await writer.patch("s", { set: { b: 2 }, ...ack })).confirmations, 1);
+  assert.deepEqual(await shown("s"), { a: 1, b: 2 });
+  assert.equal((await writer.set("s", { c: 3 }, ack)).confirmations, 1);
+  assert.deepEqual(await shown("s"), { c: 3 });
+  const before = (await reader.get("s"))?.expiresAt ?? 0;
+  assert.equal((await writer.touch("s", { idleMs: 7_200_000, ...ack })).confirmations, 1);
+  assert(((await reader.get("s"))?.expiresAt ?? 0) > before);
+  assert.equal((await writer.rotate("s", "t", ack)).confirmations, 1);
+  assert.deepEqual([await shown("s"), await shown("t")], [undefined, { c: 3 }]);
+  assert.equal((await writer.destroy("t", ack)).confirmations, 1);
+  assert.equal(await shown("t"), undefined);
+  const { confirmations } = await one.stats();
+  assert.deepEqual([confirmations.asked, confirmations.tooFew], [6, 0]);
+});
+
 test("without peers the answer comes after the time asked for, and says nobody", async (t) => {
   const cluster = await ProcessCluster.open();
   t.after(() => cluster.close());

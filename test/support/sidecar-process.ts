@@ -32,6 +32,7 @@ export interface Stats {
     readonly rejected: Record<string, number>;
   };
   readonly naks: Record<string, number>;
+  readonly confirmations: Record<string, number>;
   readonly membership: Record<string, number> & { readonly ownPauses: number };
   readonly stream: Record<string, number>;
   readonly local: Record<string, number> & { readonly refusals: Record<string, number> };

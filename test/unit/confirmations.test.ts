@@ -11,6 +11,7 @@ import {
   peerBoot,
   peerHeartbeat,
   startWallMs,
+  withReadyPeer,
 } from "../support/lone-replica.ts";
 import { onlyOf } from "../support/recording-outbox.ts";
 
@@ -19,15 +20,6 @@ const byDefault = { idleMs: undefined, absoluteMs: undefined };
 /** Of the replica under test. */
 const boot = "00000000aaaa000000000001";
 const ack = { peers: 1, timeoutMs: 1_000 };
-
-/** A replica that is ready and knows a peer that is, too. */
-function withPeer(): LoneReplica {
-  const lone = new LoneReplica();
-  lone.receive(peerHeartbeat());
-  lone.settle();
-  lone.receive(peerHeartbeat());
-  return lone;
-}
 
 function writeAndWait(lone: LoneReplica, asked = ack): number {
   lone.replica.create("s", value, byDefault, lone.now);
@@ -42,7 +34,7 @@ function question(lone: LoneReplica): Confirm {
 }
 
 test("after the flush the group is asked for what it sent, and the answer ends the wait", () => {
-  const lone = withPeer();
+  const lone = withReadyPeer();
   const ticket = writeAndWait(lone);
   const { first, last } = question(lone);
   const sent = onlyOf(lone.outbox.framesOf(Tag.delta)).sequence;
@@ -56,7 +48,7 @@ test("after the flush the group is asked for what it sent, and the answer ends t
 });
 
 test("the answer to another question does not count", () => {
-  const lone = withPeer();
+  const lone = withReadyPeer();
   writeAndWait(lone);
   const { first, last } = question(lone);
   lone.receive({ tag: Tag.confirmed, boot, first: first + 1, last: last + 1 });
@@ -65,7 +57,7 @@ test("the answer to another question does not count", () => {
 });
 
 test("an answer to a former start of this node does not count", () => {
-  const lone = withPeer();
+  const lone = withReadyPeer();
   writeAndWait(lone);
   const { first, last } = question(lone);
   lone.receive({ tag: Tag.confirmed, boot: "00000000aaaa000000000000", first, last });
@@ -73,7 +65,7 @@ test("an answer to a former start of this node does not count", () => {
 });
 
 test("the question is repeated with growing pauses, and the end says how many have it", () => {
-  const lone = withPeer();
+  const lone = withReadyPeer();
   const ticket = writeAndWait(lone, { peers: 2, timeoutMs: 500 });
   const { first, last } = question(lone);
   lone.receive({ tag: Tag.confirmed, boot, first, last });
@@ -87,7 +79,7 @@ test("the question is repeated with growing pauses, and the end says how many ha
 });
 
 test("a peer that has left does not count", () => {
-  const lone = withPeer();
+  const lone = withReadyPeer();
   const ticket = writeAndWait(lone, { peers: 2, timeoutMs: 500 });
   lone.receive({ tag: Tag.confirmed, boot, ...rangeOf(question(lone)) });
   lone.receive({ tag: Tag.leave });
@@ -96,7 +88,7 @@ test("a peer that has left does not count", () => {
 });
 
 test("a peer whose digest equals ours has the write, however it came there", () => {
-  const lone = withPeer();
+  const lone = withReadyPeer();
   const ticket = writeAndWait(lone);
   lone.receive(peerHeartbeat({ digest: { high: 1, low: 2 } }));
   assert.deepEqual(lone.outbox.confirmations, []);
@@ -105,7 +97,7 @@ test("a peer whose digest equals ours has the write, however it came there", () 
 });
 
 test("so many may wait and no more", () => {
-  const lone = withPeer();
+  const lone = withReadyPeer();
   for (let count = 0; count < limits.confirmationsMax; count++) {
     assert.notEqual(lone.replica.confirm("s", ack, lone.now), undefined);
   }

@@ -41,6 +41,7 @@ export class Confirmations {
   readonly #batches = new Map<number, Batch>();
   #number = 0;
   #waiting = 0;
+  #dueMs = Number.POSITIVE_INFINITY;
 
   constructor(boot: BootId, peers: PeerTable, outbox: Outbox, counters: Counters) {
     this.#boot = boot;
@@ -69,19 +70,24 @@ export class Confirmations {
     const giveUpMs = nowMs + ack.timeoutMs;
     const ticket = { number: this.#number, record, peers: ack.peers, giveUpMs };
     this.#unsent.push({ ticket, first: sequence + 1 });
+    this.#dueMs = Math.min(this.#dueMs, giveUpMs);
     return ticket.number;
   }
 
   /** After a flush: asks for what has left with it. `sequence` is the highest number sent. */
   sent(sequence: number, nowMs: number): void {
     if (this.#unsent.length === 0) return;
-    const left = this.#unsent.filter(({ ticket }) => (ticket.record?.dirtySince ?? 0) === 0);
-    if (left.length === 0) return;
-    this.#unsent = this.#unsent.filter((each) => !left.includes(each));
     // Nothing left for a write that a peer's later one had replaced; then all before it counts.
     const last = Math.max(sequence, 1);
-    const first = Math.min(last, ...left.map((each) => each.first));
-    const tickets = left.map(({ ticket }) => ticket);
+    let first = last;
+    const tickets: Ticket[] = [];
+    this.#unsent = this.#unsent.filter((each) => {
+      if ((each.ticket.record?.dirtySince ?? 0) > 0) return true;
+      first = Math.min(first, each.first);
+      tickets.push(each.ticket);
+      return false;
+    });
+    if (tickets.length === 0) return;
     const held = this.#batches.get(last);
     if (held !== undefined && held.first <= first) {
       held.tickets.push(...tickets);
@@ -111,7 +117,7 @@ export class Confirmations {
   }
 
   tick(nowMs: number): void {
-    if (this.#waiting === 0) return;
+    if (nowMs < this.#dueMs) return;
     this.#unsent = this.#unsent.filter(({ ticket }) => {
       if (nowMs < ticket.giveUpMs) return true;
       this.#end(ticket, 0);
@@ -127,9 +133,20 @@ export class Confirmations {
       );
       if (batch.tickets.length > 0 && nowMs >= batch.askDueMs) this.#ask(batch, nowMs);
     }
+    this.#dueMs = this.#earliest();
   }
 
+  /** When `tick` has something to do, or, if an answer came since, may have. */
   get dueMs(): number {
+    return this.#dueMs;
+  }
+
+  /** Writes that wait. */
+  get size(): number {
+    return this.#waiting;
+  }
+
+  #earliest(): number {
     let dueMs = Number.POSITIVE_INFINITY;
     for (const { ticket } of this.#unsent) dueMs = Math.min(dueMs, ticket.giveUpMs);
     for (const batch of this.#batches.values()) {
@@ -139,14 +156,10 @@ export class Confirmations {
     return dueMs;
   }
 
-  /** Writes that wait. */
-  get size(): number {
-    return this.#waiting;
-  }
-
   #ask(batch: Batch, nowMs: number): void {
     const pauseMs = Math.min(limits.confirmRetryMs * 2 ** batch.tries, limits.confirmRetryMsMax);
     batch.askDueMs = nowMs + pauseMs;
+    this.#dueMs = Math.min(this.#dueMs, batch.askDueMs);
     batch.tries += 1;
     this.#outbox.multicast([{ tag: Tag.confirm, first: batch.first, last: batch.last }]);
   }

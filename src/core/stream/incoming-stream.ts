@@ -95,6 +95,12 @@ export class IncomingStream {
   covers(first: number, last: number): boolean {
     if (first < this.#baseline || this.#baseline < 0) return false;
     if (first <= this.#spoiledUpTo || last > this.#highest) return false;
+    if (last - first < this.#missing.size) {
+      for (let sequence = first; sequence <= last; sequence++) {
+        if (this.#missing.has(sequence)) return false;
+      }
+      return true;
+    }
     for (const sequence of this.#missing) if (sequence >= first && sequence <= last) return false;
     return true;
   }
