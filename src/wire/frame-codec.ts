@@ -108,12 +108,10 @@ function writeBody(writer: ByteWriter, frame: Frame): void {
       return;
     case Tag.confirmed:
       writer.hex(frame.boot);
-      writer.u48(frame.first);
-      writer.u48(frame.last);
+      writeSpan(writer, frame);
       return;
     case Tag.confirm:
-      writer.u48(frame.first);
-      writer.u48(frame.last);
+      writeSpan(writer, frame);
       return;
     case Tag.copies:
       writer.u32(frame.leaseMs);
@@ -170,6 +168,11 @@ function readFetch(reader: ByteReader): Frame | undefined {
   const nonce = reader.u32();
   const id = reader.text();
   return id.length === 0 ? undefined : { tag: Tag.fetch, nonce, id };
+}
+
+function writeSpan(writer: ByteWriter, { first, last }: Confirm | Confirmed): void {
+  writer.u48(first);
+  writer.u48(last);
 }
 
 function readConfirm(reader: ByteReader): Confirm | undefined {

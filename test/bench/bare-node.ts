@@ -6,8 +6,8 @@ import { createServer, type Socket } from "node:net";
  * Nothing is checked, repaired, ordered, expired or told apart, so it is no product; it says what
  * this machine and this runtime could do at best, at the moment of the run.
  *
- * A frame on the socket is u16 length, u8 length of the id, id, value; its answer is one octet. The
- * octet 0 as an id asks how many updates were applied and what they cost: a line of JSON.
+ * A frame on the socket is u16 length, u8 length of the id, id, value; its answer is one octet. An
+ * empty id asks how many updates were applied and what they cost: a line of JSON.
  */
 const [socketPath = "", portText = "0", group = ""] = process.argv.slice(2);
 const port = Number(portText);

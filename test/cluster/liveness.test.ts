@@ -22,7 +22,7 @@ function logged(node: SidecarProcess): string[] {
   return [...node.log.matchAll(/peer_(?:up|down|left)/g)].map(([event]) => event);
 }
 
-test("a killed node is down after less than three seconds of silence", async (t) => {
+test("a killed node is found out by its silence, once", async (t) => {
   const [cluster, [one, two]] = await started(["one", "two"]);
   t.after(() => cluster.close());
   assert(one && two);

@@ -113,6 +113,22 @@ test("a cluster cut in two for 20 s is one again, with the writes of both", { sk
   assert.equal(others.length, 3);
 });
 
+test("a write that is out of reach is told, and had once it is not", { skip }, async (t) => {
+  const place = await site(t, 2);
+  await startAll(place);
+  const [one, two] = place.nodes;
+  assert(one && two);
+  const [writer, reader] = [await one.client(), await two.client()];
+  place.lab.part(place.lab.hosts.slice(0, 1), place.lab.hosts.slice(1));
+  const { stamp, confirmations } = await writer.create("s", { a: 1 }, { ack: 1 });
+  assert.equal(confirmations, 0);
+  await assert.rejects(reader.get("s", { atLeast: stamp }), { code: "SESSIONCAST_BEHIND" });
+  assert.equal(await reader.get("s"), undefined);
+  place.lab.heal();
+  await place.cluster.converged(1);
+  assert.deepEqual((await reader.get("s", { atLeast: stamp }))?.attributes, { a: 1 });
+});
+
 test("a node killed under load comes back with everything", { skip }, async (t) => {
   const place = await site(t, 3);
   await startAll(place);

@@ -17,12 +17,15 @@ export function withoutLab(): string | false {
 /** One host of the lab: a network namespace with one interface on the common bridge. */
 export interface LabHost {
   readonly namespace: string;
+  readonly interface: string;
   readonly address: string;
+  readonly address6: string;
   /** What to put before a command so that it runs there. */
   readonly prefix: readonly string[];
 }
 
 let labs = 0;
+const acceptAddresses = "echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad";
 
 /**
  * Hosts on a bridge, each in a network namespace, the bridge in one as well: nothing of it is seen
@@ -33,13 +36,19 @@ export class NetworkLab {
   readonly #name: string;
 
   constructor(hosts: number) {
+    sweep();
     labs += 1;
     this.#name = `scl${process.pid}n${labs}`;
     const bridge = `${this.#name}b`;
     this.hosts = Array.from({ length: hosts }, (_, index) => {
       const namespace = `${this.#name}h${index}`;
-      const prefix = ["ip", "netns", "exec", namespace];
-      return { namespace, address: `198.18.83.${index + 1}`, prefix };
+      return {
+        namespace,
+        interface: "eth0",
+        address: `198.18.83.${index + 1}`,
+        address6: `fd00:5343::${index + 1}`,
+        prefix: ["ip", "netns", "exec", namespace],
+      };
     });
     try {
       ip("netns", "add", bridge);
@@ -73,6 +82,13 @@ export class NetworkLab {
     for (const host of this.hosts) nft(host, "flush chain ip lab arriving");
   }
 
+  /** The IPv6 address that is valid on the host's interface only, without it. */
+  linkLocalOf({ prefix }: LabHost): string {
+    const [program = "", ...argv] = [...prefix, "ip", "-6", "-o", "addr", "show", "scope", "link"];
+    const shown = execFileSync(program, [...argv, "dev", "eth0"], { encoding: "utf8" });
+    return /inet6 ([0-9a-f:]+)/.exec(shown)?.[1] ?? "";
+  }
+
   remove(): void {
     const names = [`${this.#name}b`, ...this.hosts.map(({ namespace }) => namespace)];
     for (const name of names) {
@@ -85,12 +101,16 @@ export class NetworkLab {
   }
 
   #plug(bridge: string, host: LabHost, index: number): void {
-    const { namespace, address } = host;
+    const { namespace, address, address6, prefix } = host;
     ip("netns", "add", namespace);
+    // Nobody else could have an address already: all are usable at once.
+    const [program = "", ...argv] = [...prefix, "sh", "-c", acceptAddresses];
+    execFileSync(program, argv, { stdio: "pipe" });
     const peer = ["peer", "name", `p${index}`, "netns", bridge];
     ip("-n", namespace, "link", "add", "eth0", "type", "veth", ...peer);
     ip("-n", bridge, "link", "set", `p${index}`, "master", "br0", "up");
     ip("-n", namespace, "addr", "add", `${address}/24`, "dev", "eth0");
+    ip("-n", namespace, "addr", "add", `${address6}/64`, "dev", "eth0", "nodad");
     ip("-n", namespace, "link", "set", "lo", "up");
     ip("-n", namespace, "link", "set", "eth0", "up");
     nft(host, "add table ip lab");
@@ -99,6 +119,23 @@ export class NetworkLab {
 
   #drop(host: LabHost, rule: string): void {
     nft(host, `add rule ip lab arriving ${rule}`);
+  }
+}
+
+/** Namespaces of test runs that were killed. */
+function sweep(): void {
+  const names = execFileSync("ip", ["netns", "list"], { encoding: "utf8" });
+  for (const [name, pid] of names.matchAll(/^scl(\d+)n\w+/gm)) {
+    if (!isRunning(Number(pid))) ip("netns", "del", name);
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM";
   }
 }
 

