@@ -53,7 +53,12 @@ export class Counters {
     heartbeatsReceived: 0,
     pingsSent: 0,
     ownPauses: 0,
-    staleBoots: 0,
+    proofsAsked: 0,
+    suspicions: 0,
+    refutations: 0,
+    vouchesGiven: 0,
+    requestsRefused: 0,
+    isolations: 0,
     namesTaken: 0,
     tableFull: 0,
   };

@@ -8,6 +8,7 @@ import {
   type Fragment,
   type Frame,
   type Heartbeat,
+  type MembershipFrame,
   Tag,
 } from "../protocol/frames.ts";
 import type { Counters } from "./counters.ts";
@@ -15,6 +16,7 @@ import type { Intake } from "./intake.ts";
 import type { Group } from "./membership/group.ts";
 import type { Peer } from "./membership/peer.ts";
 import type { PeerTable } from "./membership/peer-table.ts";
+import type { Suspicion } from "./membership/suspicion.ts";
 import type { Outbox } from "./outbox.ts";
 import type { AntiEntropy } from "./reconcile/anti-entropy.ts";
 import type { Donor } from "./reconcile/donor.ts";
@@ -27,6 +29,7 @@ import type { OutgoingStream } from "./stream/outgoing-stream.ts";
 /** The parts of a replica that take frames. */
 export interface FrameTakers {
   readonly peers: PeerTable;
+  readonly suspicion: Suspicion;
   readonly group: Group;
   readonly outgoing: OutgoingStream;
   readonly intake: Intake;
@@ -58,17 +61,6 @@ export class Dispatch {
     const { monotonicMs } = now;
     const to = this.#to;
     switch (frame.tag) {
-      case Tag.heartbeat:
-        this.#onHeartbeat(peer, frame);
-        return;
-      case Tag.leave:
-        to.peers.leave(peer);
-        return;
-      case Tag.ping:
-        this.#outbox.unicast(peer.address, [{ tag: Tag.ack, nonce: frame.nonce }]);
-        return;
-      case Tag.ack:
-        return;
       case Tag.delta:
       case Tag.fragment:
         this.#onData(peer, frame);
@@ -110,8 +102,38 @@ export class Dispatch {
       case Tag.confirmed:
         to.confirmations.onConfirmed(peer, frame);
         return;
+      default:
+        this.#onMembership(peer, frame);
+    }
+  }
+
+  #onMembership(peer: Peer, frame: MembershipFrame): void {
+    const { monotonicMs } = this.#now;
+    const to = this.#to;
+    switch (frame.tag) {
+      case Tag.heartbeat:
+        this.#onHeartbeat(peer, frame);
+        return;
+      case Tag.leave:
+        to.peers.leave(peer);
+        return;
+      case Tag.ping:
+        this.#outbox.unicast(peer.address, [{ tag: Tag.ack, nonce: frame.nonce }]);
+        return;
+      case Tag.ack:
+        to.peers.onAck(peer, frame.nonce);
+        return;
       case Tag.copies:
         to.group.onCopies(peer, frame, monotonicMs);
+        return;
+      case Tag.suspect:
+        to.suspicion.onSuspect(peer, frame, monotonicMs);
+        return;
+      case Tag.pingRequest:
+        to.suspicion.onPingRequest(peer, frame, monotonicMs);
+        return;
+      case Tag.vouch:
+        to.suspicion.onVouch(peer, frame, monotonicMs);
         return;
       default:
         unreachable(frame);
@@ -121,7 +143,7 @@ export class Dispatch {
   #onHeartbeat(peer: Peer, heartbeat: Heartbeat): void {
     this.#counters.membership.heartbeatsReceived += 1;
     const { monotonicMs } = this.#now;
-    if (!this.#to.peers.introduce(peer, heartbeat)) return;
+    this.#to.peers.introduce(peer, heartbeat);
     peer.heartbeatMs = monotonicMs;
     peer.incoming.announce(heartbeat.sequence, monotonicMs);
     if (this.#to.antiEntropy.compare(peer, monotonicMs)) this.#to.confirmations.onEqual(peer);

@@ -25,7 +25,10 @@ export type CoreEvent =
   | { readonly event: "peer_up" | "peer_down" | "peer_left"; readonly peer: PeerName }
   | { readonly event: "peer_restarted"; readonly peer: PeerName }
   | { readonly event: "peer_skewed"; readonly peer: PeerName; readonly aheadMs: number }
-  | { readonly event: "name_taken"; readonly peer: PeerName }
+  | { readonly event: "peer_suspected" | "peer_heard_again"; readonly peer: PeerName }
+  | { readonly event: "peer_vouched"; readonly peer: PeerName; readonly by: PeerName }
+  | { readonly event: "isolated" | "isolation_over" }
+  | { readonly event: "name_taken"; readonly peer: PeerName; readonly by: BootId }
   | { readonly event: "multicast_lost"; readonly peer: PeerName; readonly fault: PathFault }
   | { readonly event: "multicast_back"; readonly peer: PeerName }
   | { readonly event: "tombstones_dropped"; readonly count: number }

@@ -25,6 +25,7 @@ import { HeartbeatSchedule } from "./membership/heartbeat-schedule.ts";
 import type { Peer } from "./membership/peer.ts";
 import { PeerTable } from "./membership/peer-table.ts";
 import { Reception } from "./membership/reception.ts";
+import { Suspicion } from "./membership/suspicion.ts";
 import type { Via } from "./membership/ways.ts";
 import type { Address, Outbox } from "./outbox.ts";
 import { AntiEntropy } from "./reconcile/anti-entropy.ts";
@@ -62,6 +63,7 @@ export class Replica {
   readonly #options: ReplicaOptions;
   readonly #outbox: Outbox;
   readonly #clock = new HybridClock(limits.clockDriftMsMax);
+  readonly #suspicion: Suspicion;
   readonly #sessions: Sessions;
   readonly #intake: Intake;
   readonly #outgoing: OutgoingStream;
@@ -94,6 +96,8 @@ export class Replica {
     const self = { boot: options.boot, name: options.name, tag };
     this.store = new Store(options, counters);
     this.peers = new PeerTable(self, prng, outbox, counters);
+    const speaker = { boot: options.boot, heartbeat: () => this.#heartbeat(false) };
+    this.#suspicion = new Suspicion(speaker, prng, this.peers, outbox, counters);
     this.#heartbeats = new HeartbeatSchedule(prng);
     this.#outgoing = new OutgoingStream(self, codec, outbox, counters);
     this.#sessions = new Sessions(
@@ -128,6 +132,7 @@ export class Replica {
     this.#dispatch = new Dispatch(
       {
         peers: this.peers,
+        suspicion: this.#suspicion,
         group: this.#group,
         outgoing: this.#outgoing,
         intake: this.#intake,
@@ -172,6 +177,7 @@ export class Replica {
     this.#now = now;
     const peer = this.peers.hear(datagram.boot, source, now.monotonicMs);
     if (peer === undefined) return;
+    this.#suspicion.heard(peer);
     this.#reception.heard(peer, via, now.monotonicMs);
     this.#intake.noteClock(peer, datagram.clock, now);
     for (const frame of datagram.frames) this.#dispatch.take(peer, frame, now);
@@ -257,6 +263,7 @@ export class Replica {
     this.#confirmations.sent(this.#outgoing.sequence, monotonicMs);
     this.#confirmations.tick(monotonicMs);
     this.peers.tick(monotonicMs);
+    this.#suspicion.tick(monotonicMs);
     if (this.mode === "multicast") this.#reception.tick(this.peers, monotonicMs);
     this.#greeter.tick(this.peers, monotonicMs);
     for (const peer of this.peers.all()) this.#askForMissing(peer);
@@ -276,6 +283,7 @@ export class Replica {
       this.#sweepDueMs,
       this.#heartbeats.dueMs,
       this.peers.dueMs,
+      this.#suspicion.dueMs,
       this.#puller.dueMs,
       this.#join.dueMs,
       this.#departure.dueMs,
@@ -295,6 +303,11 @@ export class Replica {
 
   get phase(): Phase {
     return this.#join.phase;
+  }
+
+  /** Whether nobody is heard of several who were there: this node's own network may be down. */
+  get isolated(): boolean {
+    return this.#suspicion.isolated;
   }
 
   /** Sizes of what is buffered, for `stats`. */
@@ -358,6 +371,7 @@ export class Replica {
       sequence: this.#outgoing.sequence,
       digest: this.store.trie.root,
       count: this.store.recordCount,
+      wallMs: Math.max(0, Math.floor(this.#now.wallMs)),
     };
   }
 

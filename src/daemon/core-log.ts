@@ -14,6 +14,23 @@ export function logCoreEvent(log: Log, event: CoreEvent): void {
     case "peer_restarted":
       log.info(event.event, { ...event.peer });
       return;
+    case "peer_suspected":
+    case "peer_heard_again":
+      log.debug(event.event, { ...event.peer });
+      return;
+    case "peer_vouched":
+      log.warn(event.event, {
+        ...event.peer,
+        by: event.by.name,
+        remedy: "it lives, but nothing of it arrives here: look at the network between the two",
+      });
+      return;
+    case "isolated":
+      log.warn(event.event, { remedy: "no peer is heard: look at this node's own network" });
+      return;
+    case "isolation_over":
+      log.info(event.event, {});
+      return;
     case "peer_down":
       log.warn(event.event, { ...event.peer });
       return;
@@ -31,7 +48,11 @@ export function logCoreEvent(log: Log, event: CoreEvent): void {
       log.info(event.event, { ...event.peer });
       return;
     case "name_taken":
-      log.error(event.event, { ...event.peer, remedy: "give each node a name of its own" });
+      log.error(event.event, {
+        ...event.peer,
+        by: event.by,
+        remedy: "two nodes that live have this name: give each node a name of its own",
+      });
       return;
     case "tombstones_dropped":
       log.error(event.event, {

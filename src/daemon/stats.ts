@@ -1,6 +1,7 @@
 import type { LocalServer } from "../api/server.ts";
 import type { Peer } from "../core/membership/peer.ts";
 import type { Driver } from "../net/driver.ts";
+import { membershipWarnings, standingOf } from "./peer-standing.ts";
 import { describeWays, pathWarnings } from "./peer-ways.ts";
 
 export interface StatsSources {
@@ -34,7 +35,11 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
       ...(replica.mode === "multicast" ? describeWays(peer, now.monotonicMs) : {}),
     })),
     digest: hex(store.trie.root.high) + hex(store.trie.root.low),
-    warnings: [...sources.warnings, ...pathWarnings(replica.peers.all())],
+    warnings: [
+      ...sources.warnings,
+      ...membershipWarnings(replica, sources.node),
+      ...pathWarnings(replica.peers.all()),
+    ],
     datagrams: {
       ...transport?.counters,
       rejected: driver.rejects,
@@ -64,7 +69,7 @@ function describePeer(peer: Peer, nowMs: number): Record<string, unknown> {
   return {
     node: peer.name,
     address: peer.address,
-    state: peer.state,
+    state: standingOf(peer),
     phase: peer.phase,
     boot: peer.boot,
     lastHeardMs: Math.round(nowMs - peer.lastHeardMs),

@@ -25,6 +25,9 @@ export const Tag = {
   confirm: 17,
   confirmed: 18,
   copies: 19,
+  suspect: 26,
+  pingRequest: 27,
+  vouch: 28,
 } as const;
 
 export const protocolVersion = 1;
@@ -46,6 +49,8 @@ export interface Heartbeat {
   readonly digest: Hash64;
   /** Records in the digest, tombstones included. */
   readonly count: number;
+  /** The sender's wall clock, milliseconds since 1970; its hybrid clock may be ahead of it. */
+  readonly wallMs: number;
 }
 
 export interface Leave {
@@ -194,11 +199,39 @@ export interface Copies {
   readonly leaseMs: number;
 }
 
-export type Frame =
+/** "I have not heard this boot for a while." Who is meant answers with a heartbeat. */
+export interface Suspect {
+  readonly tag: typeof Tag.suspect;
+  readonly boot: BootId;
+}
+
+/** "Do you hear this boot?" The one who is asked pings it if it is not sure. */
+export interface PingRequest {
+  readonly tag: typeof Tag.pingRequest;
+  readonly nonce: number;
+  readonly boot: BootId;
+}
+
+/** "I do": the answer to a ping request, with its nonce. */
+export interface Vouch {
+  readonly tag: typeof Tag.vouch;
+  readonly nonce: number;
+  readonly boot: BootId;
+}
+
+/** Who is there, and by which ways. */
+export type MembershipFrame =
   | Heartbeat
   | Leave
   | Ping
   | Ack
+  | Copies
+  | Suspect
+  | PingRequest
+  | Vouch;
+
+export type Frame =
+  | MembershipFrame
   | DeltaFrame
   | Fragment
   | Nak
@@ -212,8 +245,7 @@ export type Frame =
   | Found
   | Absent
   | Confirm
-  | Confirmed
-  | Copies;
+  | Confirmed;
 
 /** A datagram whose header and frames were found valid. */
 export interface Datagram {

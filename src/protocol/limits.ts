@@ -73,14 +73,30 @@ export const limits = {
   leaveMsMax: 1_000,
   pingAfterMs: 900,
   pingEveryMs: 300,
+  /** A silent peer is suspected after this: others are asked, and it is, this often... */
+  suspectAfterMs: 1_500,
+  suspectEveryMs: 400,
+  /** ...so many at a time; and one vouching keeps it from being down for so long. */
+  vouchersMax: 3,
+  vouchForMs: 2_000,
+  /** How many may wait for one node to tell them of a peer. */
+  vouchAskersMax: 16,
+  /** Who is suspected says that it lives at most this often. */
+  refuteEveryMs: 100,
+  /** A peer that speaks, but has not proven that it lives, is pinged at most this often. */
+  proveEveryMs: 50,
   /** A process may be stopped for 2 s just before its heartbeat, and a dead one must show in 3. */
   downAfterMs: 2_800,
+  /** Where all of several peers are silent it may be this node that is cut off: patience. */
+  isolatedDownAfterMs: 10_000,
   /** A node that did nothing for this long was itself stopped: it heard nobody for that reason. */
   ownPauseMsMin: 1_000,
   peersMax: 256,
   /** How long a peer that is down stays in the table, and one that has left. */
   peerForgetMs: 3_600_000,
   peerForgetLeftMs: 60_000,
+  /** And one that never proved that it lives, or whose place a newer start has taken. */
+  peerForgetUnprovenMs: 10_000,
   nodeNameBytesMax: 64,
 
   // Ways. Multicast is an optimisation: links without it get copies by unicast.
@@ -193,6 +209,11 @@ assert(
 assert(
   limits.downAfterMs > limits.pingAfterMs + 3 * limits.pingEveryMs,
   "a silent peer is pinged several times before it counts as down",
+);
+assert(
+  limits.suspectAfterMs > limits.pingAfterMs + limits.pingEveryMs &&
+    limits.downAfterMs > limits.suspectAfterMs + 2 * limits.suspectEveryMs,
+  "a peer is pinged before it is suspected, and others are asked several times",
 );
 assert(limits.pingAfterMs > 1.1 * limits.heartbeatMs, "one late heartbeat is no silence");
 assert(

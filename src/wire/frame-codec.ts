@@ -9,6 +9,7 @@ import {
   type Fragment,
   type Frame,
   type Heartbeat,
+  type MembershipFrame,
   type Nak,
   type Phase,
   type SequenceRange,
@@ -53,13 +54,6 @@ const phases: readonly Phase[] = ["joining", "ready", "leaving"];
 
 function writeBody(writer: ByteWriter, frame: Frame): void {
   switch (frame.tag) {
-    case Tag.heartbeat:
-      writeHeartbeat(writer, frame);
-      return;
-    case Tag.leave:
-      return;
-    case Tag.ping:
-    case Tag.ack:
     case Tag.absent:
       writer.u32(frame.nonce);
       return;
@@ -113,8 +107,32 @@ function writeBody(writer: ByteWriter, frame: Frame): void {
     case Tag.confirm:
       writeSpan(writer, frame);
       return;
+    default:
+      writeMembership(writer, frame);
+  }
+}
+
+function writeMembership(writer: ByteWriter, frame: MembershipFrame): void {
+  switch (frame.tag) {
+    case Tag.heartbeat:
+      writeHeartbeat(writer, frame);
+      return;
+    case Tag.leave:
+      return;
+    case Tag.ping:
+    case Tag.ack:
+      writer.u32(frame.nonce);
+      return;
     case Tag.copies:
       writer.u32(frame.leaseMs);
+      return;
+    case Tag.suspect:
+      writer.hex(frame.boot);
+      return;
+    case Tag.pingRequest:
+    case Tag.vouch:
+      writer.u32(frame.nonce);
+      writer.hex(frame.boot);
       return;
     default:
       unreachable(frame);
@@ -159,6 +177,11 @@ function readBody(reader: ByteReader, tag: number, length: number): Frame | unde
       return readConfirmed(reader);
     case Tag.copies:
       return { tag, leaseMs: reader.u32() };
+    case Tag.suspect:
+      return { tag, boot: reader.hex(12) };
+    case Tag.pingRequest:
+    case Tag.vouch:
+      return { tag, nonce: reader.u32(), boot: reader.hex(12) };
     default:
       return undefined;
   }
@@ -195,6 +218,7 @@ function writeHeartbeat(writer: ByteWriter, frame: Heartbeat): void {
   writer.u32(frame.digest.high >>> 0);
   writer.u32(frame.digest.low >>> 0);
   writer.u32(frame.count);
+  writer.u48(frame.wallMs);
 }
 
 function readHeartbeat(reader: ByteReader): Heartbeat | undefined {
@@ -212,6 +236,7 @@ function readHeartbeat(reader: ByteReader): Heartbeat | undefined {
     sequence: reader.u48(),
     digest: { high: reader.u32() | 0, low: reader.u32() | 0 },
     count: reader.u32(),
+    wallMs: reader.u48(),
   };
 }
 

@@ -34,6 +34,23 @@ test("a killed node is found out by its silence, once", async (t) => {
   assert.deepEqual(logged(one), ["peer_up", "peer_down"]);
 });
 
+test("two nodes of one name are named by all who see them, and lose nothing", async (t) => {
+  const [cluster, [one, two, three]] = await started(["one", "two", "three"]);
+  t.after(() => cluster.close());
+  assert(one && two && three);
+  const twin = await cluster.add("twin", { SESSIONCAST_NODE: "three" }).start();
+  const said = /several nodes are named three/;
+  for (const node of [one, two, three, twin]) {
+    await eventually(
+      async () => said.test((await node.stats()).warnings.join()),
+      `${node.node} says that a name is taken`,
+    );
+    assert.match(node.log, /name_taken/);
+    await (await node.client()).set(`by ${node.node}`, { a: 1 });
+  }
+  await cluster.converged(4);
+});
+
 test("a node stopped for two seconds is not down, and blames nobody", async (t) => {
   const [cluster, [one, two, three]] = await started(["one", "two", "three"]);
   t.after(() => cluster.close());

@@ -3,7 +3,12 @@ import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { LoadWriter } from "../support/load-writer.ts";
 import { NetworkLab, withoutLab } from "../support/network-lab.ts";
-import { eventually, ProcessCluster, type SidecarProcess } from "../support/sidecar-process.ts";
+import {
+  eventually,
+  ProcessCluster,
+  type SidecarProcess,
+  type Stats,
+} from "../support/sidecar-process.ts";
 
 const skip = withoutLab();
 const sessions = 200;
@@ -46,9 +51,14 @@ async function startAll({ nodes }: Site): Promise<void> {
   const [first] = nodes;
   assert(first);
   await eventually(
-    async () => (await first.stats()).peers.length === nodes.length - 1,
+    async () => standings(await first.stats(), "up") === nodes.length - 1,
     "all know each other",
   );
+}
+
+/** How many peers are in this state, as a node sees them. */
+function standings({ peers }: Stats, state: string): number {
+  return peers.filter((peer) => peer.state === state).length;
 }
 
 async function createSessions(node: SidecarProcess, count = sessions): Promise<void> {
@@ -127,6 +137,46 @@ test("a write that is out of reach is told, and had once it is not", { skip }, a
   place.lab.heal();
   await place.cluster.converged(1);
   assert.deepEqual((await reader.get("s", { atLeast: stamp }))?.attributes, { a: 1 });
+});
+
+test("a peer that only others hear is vouched for, and not down", { skip }, async (t) => {
+  const place = await site(t, 3);
+  await startAll(place);
+  const [one, two] = place.nodes;
+  assert(one && two);
+  place.lab.part(place.lab.hosts.slice(0, 1), place.lab.hosts.slice(1, 2));
+  for (const node of [one, two]) {
+    await eventually(
+      async () => standings(await node.stats(), "vouched") === 1,
+      `${node.node} hears that the other lives`,
+    );
+  }
+  await (await one.client()).set("s", { a: 1 });
+  await place.cluster.converged(1);
+  place.lab.heal();
+  for (const node of [one, two]) {
+    await eventually(async () => standings(await node.stats(), "up") === 2, "both are heard again");
+    assert.doesNotMatch(node.log, /peer_down/);
+  }
+});
+
+test("a host that is cut off from several knows that it is", { skip }, async (t) => {
+  const place = await site(t, 3);
+  await startAll(place);
+  const [alone, other] = place.nodes;
+  assert(alone && other);
+  place.lab.part(place.lab.hosts.slice(0, 1), place.lab.hosts.slice(1));
+  await eventually(async () => standings(await other.stats(), "down") === 1, "others miss it");
+  const { peers, warnings } = await alone.stats();
+  assert.deepEqual(
+    peers.map(({ state }) => state),
+    ["suspected", "suspected"],
+  );
+  assert.match(warnings.join(), /no peer is heard/);
+  place.lab.heal();
+  await eventually(async () => standings(await alone.stats(), "up") === 2, "it hears them again");
+  assert.doesNotMatch((await alone.stats()).warnings.join(), /no peer is heard/);
+  assert.doesNotMatch(alone.log, /peer_down/);
 });
 
 test("a node killed under load comes back with everything", { skip }, async (t) => {

@@ -112,5 +112,8 @@ test("the numbers of frames are those of protocol version 1", () => {
     ["confirm", 17],
     ["confirmed", 18],
     ["copies", 19],
+    ["suspect", 26],
+    ["pingRequest", 27],
+    ["vouch", 28],
   ]);
 });

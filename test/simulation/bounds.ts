@@ -43,10 +43,9 @@ export function checkClock(node: SimNode, wallMs: number): void {
 export function checkNames(node: SimNode): void {
   const { life } = node;
   if (life === undefined) return;
-  const names = new Set<string>();
-  const own = node.ownPastIsAPeer ? node.name : "";
+  const names = new Set([node.name]);
   for (const { name, state } of life.replica.peers.all()) {
-    if (name === "" || name === own || state !== "up") continue;
+    if (state !== "up") continue;
     const fact = () => `${node.label} has ${name} up twice`;
     hold(!names.has(name), "one-start-of-a-name", fact);
     names.add(name);

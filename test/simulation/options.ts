@@ -13,8 +13,6 @@ export const features = [
   "clock-recovery",
   /** Nodes of unequal capacity come to rest. */
   "eviction-quiescence",
-  /** A node does not count a former start of its own as a peer. */
-  "own-past",
 ] as const;
 
 export type Feature = (typeof features)[number];

@@ -214,18 +214,32 @@ const stream: readonly PlantedBug[] = [
 
 const clusterState: readonly PlantedBug[] = [
   {
-    name: "a restart leaves the former start in the table",
+    name: "a restart leaves the former start in its place",
     file: "core/membership/peer-table.js",
-    find: "if (restarted !== undefined) {",
-    replace: "if (false) {",
+    find: "if (other === peer || other.name !== peer.name)",
+    replace: "if (true)",
     why: "a node is counted, asked and waited for twice",
   },
   {
     name: "silence has no consequence",
-    file: "core/membership/peer-table.js",
-    find: "else if (nowMs >= peer.lastHeardMs + limits.downAfterMs) {",
-    replace: "else if (false) {",
+    file: "core/membership/suspicion.js",
+    find: "if (nowMs >= this.#verdictMs(peer)) {",
+    replace: "if (false) {",
     why: "a dead node counts as up, and is asked for what it has, for ever",
+  },
+  {
+    name: "who speaks is up, without proof that it lives",
+    file: "core/membership/peer-table.js",
+    find: "!peer.proven || ",
+    replace: "",
+    why: "late datagrams of a dead start make it a peer, or a former start of the node itself",
+  },
+  {
+    name: "a proof is good for ever",
+    file: "core/membership/peer-table.js",
+    find: "peer.proven = false;",
+    replace: "",
+    why: "late datagrams of a dead node bring it back",
   },
   {
     name: "only who has more records is asked",

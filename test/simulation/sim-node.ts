@@ -2,7 +2,7 @@ import { Prng } from "../../src/base/prng.ts";
 import type { Via } from "../../src/core/membership/ways.ts";
 import type { Address, CoreEvent, Outbox } from "../../src/core/outbox.ts";
 import { Replica } from "../../src/core/replica.ts";
-import { type Frame, Tag } from "../../src/protocol/frames.ts";
+import { type BootId, type Frame, Tag } from "../../src/protocol/frames.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { stampTimeOf } from "../../src/session/stamp.ts";
 import { clusterIdentity, DatagramCodec } from "../../src/wire/datagram-codec.ts";
@@ -32,6 +32,7 @@ export interface World {
   afterTurn(node: SimNode): void;
   onEvent(node: SimNode, event: CoreEvent): void;
   onStart(node: SimNode): void;
+  onEnd(boot: BootId): void;
 }
 
 /** One start of a node: what is lost with its memory. */
@@ -77,10 +78,6 @@ export class SimNode implements Outbox {
 
   get name(): string {
     return `node-${this.index}`;
-  }
-
-  get ownPastIsAPeer(): boolean {
-    return !this.#world.options.features.includes("own-past");
   }
 
   get label(): string {
@@ -182,6 +179,7 @@ export class SimNode implements Outbox {
   }
 
   #stop(): void {
+    if (this.#life !== undefined) this.#world.onEnd(this.#life.boot);
     this.#life = undefined;
     this.fetching.clear();
     this.confirming.clear();

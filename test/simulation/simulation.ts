@@ -1,11 +1,13 @@
 import type { Prng } from "../../src/base/prng.ts";
 import type { Address, CoreEvent } from "../../src/core/outbox.ts";
+import type { BootId } from "../../src/protocol/frames.ts";
 import { EventQueue } from "../support/event-queue.ts";
 import { checkBounds, checkClock, checkNames } from "./bounds.ts";
 import { between, prngFor } from "./chance.ts";
 import { Faults } from "./faults.ts";
 import { Issued } from "./issued.ts";
 import { JoinWatch } from "./join-watch.ts";
+import { MembershipWatch } from "./membership-watch.ts";
 import type { ModelSession } from "./model.ts";
 import { Network, type Packet } from "./network.ts";
 import type { SimulationOptions } from "./options.ts";
@@ -59,6 +61,7 @@ export class Simulation implements World {
   readonly #queue = new EventQueue();
   readonly #faults: Faults;
   readonly #joins: JoinWatch;
+  readonly #members = new MembershipWatch();
   readonly #streams = new Set<StreamWatch>();
   nowMs = 1;
 
@@ -128,10 +131,16 @@ export class Simulation implements World {
 
   onEvent(node: SimNode, event: CoreEvent): void {
     this.#joins.onEvent(node, event);
+    // Foreign octets can answer for anybody.
+    if (this.options.profile !== "unsealed") this.#members.onEvent(node, event, this.nowMs);
   }
 
   onStart(node: SimNode): void {
     this.#joins.onStart(node);
+  }
+
+  onEnd(boot: BootId): void {
+    this.#members.onEnd(boot, this.nowMs);
   }
 
   #demandConvergence(expected: ReadonlyMap<string, ModelSession>): void {

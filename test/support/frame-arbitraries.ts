@@ -84,6 +84,7 @@ const heartbeats = fields({
   sequence: u48,
   digest: hash,
   count: u32,
+  wallMs: u48,
 });
 
 const chunks = fields({
@@ -117,6 +118,9 @@ export const frames: fc.Arbitrary<Frame> = fc.oneof(
     .tuple(bootIds, spans)
     .map(([boot, [first, last]]) => ({ tag: Tag.confirmed, boot, first, last })),
   fields({ tag: fc.constant(Tag.copies), leaseMs: u32 }),
+  fields({ tag: fc.constant(Tag.suspect), boot: bootIds }),
+  fields({ tag: fc.constant(Tag.pingRequest), nonce: u32, boot: bootIds }),
+  fields({ tag: fc.constant(Tag.vouch), nonce: u32, boot: bootIds }),
 );
 
 /** What one datagram may carry: no two frames of a kind. */

@@ -80,6 +80,16 @@ export class LoneReplica {
   receiveVia(via: Via, ...frames: Frame[]): void {
     const datagram = { boot: peerBoot, clock: this.peerTime, frames };
     this.replica.receive(datagram, peerAddress, this.now, via);
+    this.#prove(via);
+  }
+
+  /** The peer answers what it is asked to prove that it lives. */
+  #prove(via: Via): void {
+    const peer = this.replica.peers.get(peerBoot);
+    if (peer === undefined || peer.proven) return;
+    const ack = { tag: Tag.ack, nonce: peer.challenge };
+    const datagram = { boot: peerBoot, clock: this.peerTime, frames: [ack] };
+    this.replica.receive(datagram, peerAddress, this.now, via);
   }
 
   /** A datagram of the peer's stream with these deltas. */
@@ -113,6 +123,7 @@ export function peerHeartbeat(fields: Partial<Heartbeat> = {}): Heartbeat {
     sequence: 0,
     digest: { high: 0, low: 0 },
     count: 0,
+    wallMs: startWallMs,
     ...fields,
   };
 }

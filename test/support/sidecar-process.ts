@@ -31,6 +31,7 @@ export interface Stats {
   readonly datagrams: Record<string, number> & { readonly address: string } & {
     readonly rejected: Record<string, number>;
   };
+  readonly warnings: readonly string[];
   readonly naks: Record<string, number>;
   readonly confirmations: Record<string, number>;
   readonly membership: Record<string, number> & { readonly ownPauses: number };

@@ -38,8 +38,11 @@ test("a replica that hears nobody says hello four times and starts alone", () =>
 /** A heartbeat of one of two peers that a joining node may choose from. */
 function donorBeats(lone: LoneReplica, digit: string, count: number): void {
   const frames = [peerHeartbeat({ name: `donor-${digit}`, count })];
-  const datagram = { boot: digit.repeat(24), clock: lone.peerTime, frames };
-  lone.replica.receive(datagram, `donor:${digit}`, lone.now);
+  const boot = digit.repeat(24);
+  const say = (...said: Frame[]) =>
+    lone.replica.receive({ boot, clock: lone.peerTime, frames: said }, `donor:${digit}`, lone.now);
+  say(...frames);
+  say({ tag: Tag.ack, nonce: lone.replica.peers.get(boot)?.challenge ?? 0 });
 }
 
 test("a joiner takes the state from the peer with the most, and when it dies from another", () => {
@@ -52,7 +55,7 @@ test("a joiner takes the state from the peer with the most, and when it dies fro
       for (const digit of order) donorBeats(lone, digit, digit === "1" ? 10 : 5);
       lone.tick();
     }
-    const wants = lone.outbox.sent.filter(({ frames }) => onlyOf(frames).tag === Tag.want);
+    const wants = lone.outbox.sent.filter(({ frames }) => frames[0]?.tag === Tag.want);
     assert.equal(wants[0]?.to, "donor:1");
     assert.equal(wants.at(-1)?.to, "donor:2");
   }
@@ -229,6 +232,7 @@ test("a peer's delta is applied when it arrives, and only once", () => {
 test("what is missing of a peer's stream is asked for, of that start and by unicast", () => {
   const lone = new LoneReplica();
   lone.settle();
+  lone.receive(peerHeartbeat({ sequence: 0 }));
   lone.receiveDeltas(1, created("one", lone.peerTime));
   lone.receiveDeltas(4, created("four", lone.peerTime));
   lone.pass(limits.nakDelayMs + limits.nakJitterMs);

@@ -170,6 +170,7 @@ test("without a sign of life by unicast the absence of multicast says nothing", 
   const reception = new Reception(outbox, counters);
   const peer = peers.hear("1".repeat(24), "peer:1", 0);
   assert(peer !== undefined);
+  peer.state = "up";
   reception.heard(peer, "multicast", 0);
   assert.equal(reception.dueMs(peers), Number.POSITIVE_INFINITY);
   reception.tick(peers, limits.deafAfterMs);

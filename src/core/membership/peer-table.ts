@@ -3,14 +3,18 @@ import { type BootId, type Heartbeat, Tag } from "../../protocol/frames.ts";
 import { limits } from "../../protocol/limits.ts";
 import type { Counters } from "../counters.ts";
 import type { Address, Outbox } from "../outbox.ts";
+import { Doubts } from "./doubts.ts";
 import { Peer } from "./peer.ts";
 
 /**
- * Who is there. Silence makes a peer first pinged, then down; anything it sends makes it up again.
- * That is this node's own opinion, told to nobody, and no data depends on it. A start of a node
- * (boot id) replaces an older start of the same name at once: boot ids begin with the time. The
- * older one is refused as long as the newer is up; after that it is heard again, since it may be
- * the node after a restart with its clock set back.
+ * Who is there. Whoever is heard is entered, and what it sends is merged at once, but it counts as
+ * up only when it has said its name and answered a ping that was drawn for this occasion: datagrams
+ * of a dead start, late or sent again by somebody, prove nothing. The same proof brings back a peer
+ * that was down or had left.
+ *
+ * A new start of a node (another boot id under its name) puts the one before in doubt at once, and
+ * it is forgotten soon. If it proves that it lives after all, two nodes share a name: both stay, as
+ * the data of both is good, and the operator is told.
  */
 export class PeerTable {
   readonly #self: { readonly boot: BootId; readonly name: string };
@@ -18,9 +22,6 @@ export class PeerTable {
   readonly #outbox: Outbox;
   readonly #counters: Counters;
   readonly #peers = new Map<BootId, Peer>();
-  #tickedMs = Number.POSITIVE_INFINITY;
-  /** Starts that a newer one of the same name has replaced, and by which. */
-  readonly #replaced = new Map<BootId, Peer>();
 
   constructor(
     self: { readonly boot: BootId; readonly name: string },
@@ -34,113 +35,64 @@ export class PeerTable {
     this.#counters = counters;
   }
 
-  /** A datagram came from this boot. Undefined: it is to be ignored. */
+  /** A datagram came from this boot. Undefined: there is no room for it. */
   hear(boot: BootId, address: Address, nowMs: number): Peer | undefined {
-    let peer = this.#peers.get(boot);
-    if (peer === undefined) {
-      if (this.#replaced.get(boot)?.state === "up") {
-        this.#counters.membership.staleBoots += 1;
-        return undefined;
-      }
-      if (this.#peers.size >= limits.peersMax && !this.#dropAbsent()) {
-        this.#counters.membership.tableFull += 1;
-        return undefined;
-      }
-      this.#replaced.delete(boot);
-      peer = new Peer(boot, address, nowMs, this.#prng);
-      this.#peers.set(boot, peer);
-    }
+    const peer = this.#peers.get(boot) ?? this.#enter(boot, address, nowMs);
+    if (peer === undefined) return undefined;
     peer.address = address;
     peer.lastHeardMs = nowMs;
-    peer.pingDueMs = nowMs + limits.pingAfterMs;
-    if (peer.state === "down") {
-      peer.state = "up";
-      this.#outbox.notify({ event: "peer_up", peer: peer.who });
+    // Only who speaks is asked for proof, so the silent cost nothing.
+    if (peer.state !== "up") {
+      peer.proveDueMs = Math.max(nowMs, peer.proveAskedMs + limits.proveEveryMs);
     }
     return peer;
   }
 
-  /** What the peer says of itself. False: it is an older start of a name that is taken. */
-  introduce(peer: Peer, heartbeat: Heartbeat): boolean {
-    const isNew = peer.name === "";
+  /** What the peer says of itself. */
+  introduce(peer: Peer, heartbeat: Heartbeat): void {
     peer.name = heartbeat.name;
     peer.phase = heartbeat.phase;
     peer.count = heartbeat.count;
     peer.digest = heartbeat.digest;
-    if (peer.state === "left" && heartbeat.phase !== "leaving") {
-      peer.state = "up";
-      this.#outbox.notify({ event: "peer_up", peer: peer.who });
-    }
-    if (!isNew) return true;
-    if (peer.name === this.#self.name) {
-      this.#counters.membership.namesTaken += 1;
-      this.#outbox.notify({ event: "name_taken", peer: peer.who });
-      return true;
-    }
-    const restarted = this.#namesake(peer);
-    if (restarted !== undefined) {
-      const stale = restarted.state === "up" && restarted.boot > peer.boot;
-      const [older, newer] = stale ? [peer, restarted] : [restarted, peer];
-      this.#peers.delete(older.boot);
-      older.state = "down";
-      this.#noteReplaced(older.boot, newer);
-      if (stale) return false;
-    }
-    const event = restarted === undefined ? "peer_up" : "peer_restarted";
-    this.#outbox.notify({ event, peer: peer.who });
-    return true;
+    this.#admit(peer);
+  }
+
+  /** The answer to a ping. One who is about to go answers too, and is not there for that. */
+  onAck(peer: Peer, nonce: number): void {
+    if (nonce !== peer.challenge || peer.phase === "leaving") return;
+    peer.proven = true;
+    this.#admit(peer);
   }
 
   leave(peer: Peer): void {
-    if (peer.state === "left") return;
-    peer.state = "left";
     peer.phase = "leaving";
-    this.#outbox.notify({ event: "peer_left", peer: peer.who });
+    if (peer.state === "left") return;
+    const wasUp = peer.state === "up";
+    this.#doubt(peer, "left");
+    if (wasUp) this.#outbox.notify({ event: "peer_left", peer: peer.who });
+  }
+
+  /** This node's own verdict after a long silence. */
+  markDown(peer: Peer): void {
+    this.#doubt(peer, "down");
+    this.#outbox.notify({ event: "peer_down", peer: peer.who });
   }
 
   tick(nowMs: number): void {
-    this.#excuse(nowMs);
     for (const peer of this.#peers.values()) {
+      if (peer.state === "up") continue;
       // Compared as sums throughout, as in `dueMs`: differences would round otherwise.
-      if (peer.state !== "up") {
-        if (nowMs >= peer.lastHeardMs + forgetMsOf(peer)) this.#peers.delete(peer.boot);
-      } else if (nowMs >= peer.lastHeardMs + limits.downAfterMs) {
-        peer.state = "down";
-        peer.mismatchSinceMs = Number.POSITIVE_INFINITY;
-        this.#outbox.notify({ event: "peer_down", peer: peer.who });
-      } else if (nowMs >= peer.pingDueMs) {
-        peer.pingDueMs = nowMs + limits.pingEveryMs;
-        this.#counters.membership.pingsSent += 1;
-        this.#outbox.unicast(peer.address, [{ tag: Tag.ping, nonce: this.#prng.uint32() }]);
-      }
+      if (nowMs >= peer.lastHeardMs + forgetMsOf(peer)) this.#peers.delete(peer.boot);
+      else if (nowMs >= peer.proveDueMs) this.#askForProof(peer, nowMs);
     }
   }
 
-  /**
-   * A node that was stopped (by a signal, with its machine, to collect garbage) has heard nobody,
-   * and what came meanwhile may still lie unread: that silence is nobody's but its own.
-   */
-  #excuse(nowMs: number): void {
-    const pausedMs = nowMs - this.#tickedMs;
-    this.#tickedMs = nowMs;
-    if (pausedMs < limits.ownPauseMsMin) return;
-    this.#counters.membership.ownPauses += 1;
-    for (const peer of this.#peers.values()) {
-      if (peer.state !== "up") continue;
-      peer.lastHeardMs = Math.min(nowMs, peer.lastHeardMs + pausedMs);
-      peer.pingDueMs = nowMs;
-    }
-  }
-
-  /** When the next ping or verdict is due. */
+  /** When a proof is to be asked for, or somebody to be forgotten. */
   get dueMs(): number {
     let dueMs = Number.POSITIVE_INFINITY;
     for (const peer of this.#peers.values()) {
-      const next =
-        peer.state === "up"
-          ? Math.min(peer.pingDueMs, peer.lastHeardMs + limits.downAfterMs)
-          : peer.lastHeardMs + forgetMsOf(peer);
-      dueMs = Math.min(dueMs, next);
+      if (peer.state === "up") continue;
+      dueMs = Math.min(dueMs, peer.proveDueMs, peer.lastHeardMs + forgetMsOf(peer));
     }
     return dueMs;
   }
@@ -153,7 +105,67 @@ export class PeerTable {
     return this.#peers.values();
   }
 
-  /** Makes room: the peer that is gone and was heard longest ago. False: all are up. */
+  #enter(boot: BootId, address: Address, nowMs: number): Peer | undefined {
+    if (this.#peers.size >= limits.peersMax && !this.#dropAbsent()) {
+      this.#counters.membership.tableFull += 1;
+      return undefined;
+    }
+    const peer = new Peer(boot, address, nowMs, this.#prng);
+    peer.challenge = this.#prng.uint32();
+    this.#peers.set(boot, peer);
+    return peer;
+  }
+
+  #askForProof(peer: Peer, nowMs: number): void {
+    peer.proveAskedMs = nowMs;
+    peer.proveDueMs = Number.POSITIVE_INFINITY;
+    this.#counters.membership.proofsAsked += 1;
+    this.#outbox.unicast(peer.address, [{ tag: Tag.ping, nonce: peer.challenge }]);
+  }
+
+  #admit(peer: Peer): void {
+    if (peer.state === "up" || !peer.proven || peer.name === "" || peer.phase === "leaving") return;
+    const restarted = this.#settleName(peer);
+    peer.state = "up";
+    peer.wasUp = true;
+    peer.proveDueMs = Number.POSITIVE_INFINITY;
+    peer.doubts = new Doubts();
+    this.#outbox.notify({ event: restarted ? "peer_restarted" : "peer_up", peer: peer.who });
+  }
+
+  /** Whether the peer is another start of a node that was known. */
+  #settleName(peer: Peer): boolean {
+    if (peer.name === this.#self.name) this.#tellTaken(peer, this.#self.boot);
+    let restarted = false;
+    for (const other of this.#peers.values()) {
+      if (other === peer || other.name !== peer.name) continue;
+      // One that was there before and proves it now has not been replaced: both live.
+      if (peer.wasUp && other.state === "up") {
+        this.#tellTaken(peer, other.boot);
+        continue;
+      }
+      restarted = true;
+      this.#doubt(other, "down");
+      other.replaced = true;
+    }
+    peer.replaced = false;
+    return restarted;
+  }
+
+  #tellTaken(peer: Peer, by: BootId): void {
+    this.#counters.membership.namesTaken += 1;
+    this.#outbox.notify({ event: "name_taken", peer: peer.who, by });
+  }
+
+  /** It has to prove anew that it lives, and an old answer does not count. */
+  #doubt(peer: Peer, state: "down" | "left"): void {
+    peer.state = state;
+    peer.proven = false;
+    peer.challenge = this.#prng.uint32();
+    peer.mismatchSinceMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** Makes room: the peer that is not up and was heard longest ago. False: all are up. */
   #dropAbsent(): boolean {
     let longest: Peer | undefined;
     for (const peer of this.#peers.values()) {
@@ -162,24 +174,10 @@ export class PeerTable {
     }
     return longest !== undefined && this.#peers.delete(longest.boot);
   }
-
-  #noteReplaced(boot: BootId, by: Peer): void {
-    const [oldest] = this.#replaced.keys();
-    if (this.#replaced.size >= limits.peersMax && oldest !== undefined) {
-      this.#replaced.delete(oldest);
-    }
-    this.#replaced.set(boot, by);
-  }
-
-  #namesake(peer: Peer): Peer | undefined {
-    for (const other of this.#peers.values()) {
-      if (other !== peer && other.name === peer.name) return other;
-    }
-    return undefined;
-  }
 }
 
-/** Who said good-bye is shown for a moment; who did not may come back. */
+/** Who was up and fell silent may come back; of the others nothing is worth keeping. */
 function forgetMsOf(peer: Peer): number {
+  if (peer.state === "unproven" || peer.replaced) return limits.peerForgetUnprovenMs;
   return peer.state === "left" ? limits.peerForgetLeftMs : limits.peerForgetMs;
 }

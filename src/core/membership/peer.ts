@@ -5,9 +5,11 @@ import type { Hash64 } from "../../session/fingerprint.ts";
 import type { Address, PeerName } from "../outbox.ts";
 import { IncomingStream } from "../stream/incoming-stream.ts";
 import { Reassembly } from "../stream/reassembly.ts";
+import { Doubts } from "./doubts.ts";
 import { Ways } from "./ways.ts";
 
-export type PeerState = "up" | "down" | "left";
+/** `unproven`: heard, but it has not shown yet that it lives and can be reached. */
+export type PeerState = "unproven" | "up" | "down" | "left";
 
 /** One start of another node, as this node sees it. */
 export class Peer {
@@ -15,10 +17,20 @@ export class Peer {
   address: Address;
   /** Empty until its first heartbeat. */
   name = "";
-  state: PeerState = "up";
+  state: PeerState = "unproven";
   phase: Phase = "joining";
   lastHeardMs: number;
-  pingDueMs = 0;
+  /** The nonce that it has to answer, and whether it has, since it was last in doubt. */
+  challenge = 0;
+  proven = false;
+  /** When it is to be asked for proof, and was. */
+  proveDueMs = Number.POSITIVE_INFINITY;
+  proveAskedMs = Number.NEGATIVE_INFINITY;
+  /** Whether it has been up at all. */
+  wasUp = false;
+  /** A newer start of its name has been seen. */
+  replaced = false;
+  doubts = new Doubts();
   /** When its last heartbeat came. */
   heartbeatMs = Number.NEGATIVE_INFINITY;
   count = 0;
