@@ -191,10 +191,9 @@ export class Sessions {
     const sessions: { id: string; expiresAtMs: number }[] = [];
     const startLeaf = query.cursor === "" ? 0 : this.#store.leafOf(query.cursor);
     let scanned = 0;
-    for (let leaf = startLeaf; leaf < leafCount; leaf++) {
-      const inLeaf = this.#store.recordsOfLeaf(leaf);
-      if (inLeaf.length === 0) continue;
-      const records = [...inLeaf].sort(byId);
+    const leafFrom = (leaf: number) => this.#store.nextLeaf(leaf, leafCount);
+    for (let leaf = leafFrom(startLeaf); leaf < leafCount; leaf = leafFrom(leaf + 1)) {
+      const records = [...this.#store.recordsOfLeaf(leaf)].sort(byId);
       for (const record of records) {
         if (leaf === startLeaf && query.cursor !== "" && record.id <= query.cursor) continue;
         scanned += 1;

@@ -107,7 +107,7 @@ function* framedBlocks(
   const { store, packer } = source;
   for (const range of ranges) {
     const { first, end } = leavesOf(range);
-    for (let leaf = first; leaf < end; leaf++) {
+    for (let leaf = store.nextLeaf(first, end); leaf < end; leaf = store.nextLeaf(leaf + 1, end)) {
       for (const record of store.recordsOfLeaf(leaf)) {
         source.onRecord();
         packer.add(wholeDelta(record), Number.POSITIVE_INFINITY);

@@ -109,6 +109,13 @@ export class Store {
     }
   }
 
+  /** The first leaf from `from` on that has records; `end`: none before that has. */
+  nextLeaf(from: number, end: number): number {
+    let leaf = from;
+    while (leaf < end && this.#leaves[leaf] === undefined) leaf += 1;
+    return leaf;
+  }
+
   /** In no particular order. */
   recordsOfLeaf(leaf: number): readonly StoredRecord[] {
     let record = this.#leaves[leaf];
