@@ -1,3 +1,4 @@
+import type { Peer } from "../../src/core/membership/peer.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { stampWallMs } from "../../src/session/stamp.ts";
 import type { SimNode } from "./sim-node.ts";
@@ -40,15 +41,36 @@ export function checkClock(node: SimNode, wallMs: number): void {
 }
 
 /** A name is up once: a start of a node replaces the one before. */
-export function checkNames(node: SimNode): void {
-  const { life } = node;
-  if (life === undefined) return;
-  const names = new Set([node.name]);
-  for (const { name, state } of life.replica.peers.all()) {
-    if (state !== "up") continue;
-    const fact = () => `${node.label} has ${name} up twice`;
-    hold(!names.has(name), "one-start-of-a-name", fact);
-    names.add(name);
+export class NameWatch {
+  /** The peers that were up, and their names, when all names were last seen to differ. */
+  readonly #held: { readonly peer: Peer; name: string }[] = [];
+
+  /** Nearly always nothing has changed since the turn before, and names need not be compared. */
+  check(node: SimNode): void {
+    const { life } = node;
+    if (life === undefined) return;
+    let up = 0;
+    let same = true;
+    for (const peer of life.replica.peers.all()) {
+      const { name, state } = peer;
+      if (state !== "up") continue;
+      const held = this.#held[up];
+      if (held?.peer === peer && held.name === name) {
+        // Each heartbeat brings a copy of the name, and one string is soonest compared with itself.
+        held.name = name;
+      } else {
+        same = false;
+        this.#held[up] = { peer, name };
+      }
+      up += 1;
+    }
+    if (same && up === this.#held.length) return;
+    this.#held.length = up;
+    const names = new Set([node.name]);
+    for (const { name } of this.#held) {
+      hold(!names.has(name), "one-start-of-a-name", () => `${node.label} has ${name} up twice`);
+      names.add(name);
+    }
   }
 }
 

@@ -44,8 +44,23 @@ function later(left: Cell, right: Cell): boolean {
   return left.time !== right.time ? left.time > right.time : left.tag > right.tag;
 }
 
+interface Idle {
+  readonly idleMs: number;
+  readonly deadlineMs: number;
+}
+
+const unlimited: Idle = { idleMs: 0, deadlineMs: 0 };
+
+function idleOf(cell: Cell): Idle {
+  const [idleMs = 0, deadlineMs = 0] = cell.content.split(" ").map(Number);
+  return { idleMs, deadlineMs };
+}
+
 export class ModelSession {
   readonly cells = new Map<string, Cell>();
+  /** The cell of the expiry that was read last, and what it says: it is asked for at each sweep. */
+  #readExpiry: Cell | undefined;
+  #idle: Idle = unlimited;
 
   clone(): ModelSession {
     const copy = new ModelSession();
@@ -119,10 +134,13 @@ export class ModelSession {
     return shown.sort(([left], [right]) => (left < right ? -1 : 1));
   }
 
-  get idle(): { readonly idleMs: number; readonly deadlineMs: number; readonly tag: number } {
+  get idle(): Idle {
     const cell = this.cells.get(expiryKey);
-    const [idleMs = 0, deadlineMs = 0] = (cell?.content ?? "0 0").split(" ").map(Number);
-    return { idleMs, deadlineMs, tag: cell?.tag ?? 0 };
+    if (cell !== this.#readExpiry) {
+      this.#readExpiry = cell;
+      this.#idle = cell === undefined ? unlimited : idleOf(cell);
+    }
+    return this.#idle;
   }
 
   get absoluteDeadlineMs(): number {

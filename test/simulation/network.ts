@@ -5,14 +5,17 @@ import { exponential } from "./chance.ts";
 import type { NetworkOptions } from "./options.ts";
 import { checksumOf, type Trace } from "./trace.ts";
 
-/** A datagram on its way, and what the seal would be: a sum over octets that was made beside it. */
+/** A datagram on its way, and what the seal would tell of it. */
 export interface Packet {
   readonly from: number;
   /** Where the sender's unicast socket is. */
   readonly source: Address;
   readonly via: Via;
   readonly bytes: Buffer;
+  /** Of the octets as they were sent. */
   readonly checksum: number;
+  /** Whether the octets are still those. */
+  readonly intact: boolean;
   /** Carries numbered deltas, whose loss the sender is asked to repair. */
   readonly numbered: boolean;
 }
@@ -150,8 +153,9 @@ export class Network {
       const index = this.#prng.below(bytes.length);
       bytes[index] = (bytes[index] ?? 0) ^ (1 << this.#prng.below(8));
     }
-    if (!this.#prng.chance(0.1)) return { ...packet, bytes };
-    return { ...packet, bytes: bytes.subarray(0, this.#prng.below(bytes.length)) };
+    const cut = this.#prng.chance(0.1) ? this.#prng.below(bytes.length) : bytes.length;
+    const left = bytes.subarray(0, cut);
+    return { ...packet, bytes: left, intact: checksumOf(left) === packet.checksum };
   }
 
   #record(to: number, packet: Packet): void {
@@ -164,10 +168,6 @@ export class Network {
   }
 }
 
-export function packetOf(sent: Omit<Packet, "checksum">): Packet {
-  return { ...sent, checksum: checksumOf(sent.bytes) };
-}
-
-export function isIntact(packet: Packet): boolean {
-  return checksumOf(packet.bytes) === packet.checksum;
+export function packetOf(sent: Omit<Packet, "checksum" | "intact">): Packet {
+  return { ...sent, checksum: checksumOf(sent.bytes), intact: true };
 }

@@ -9,7 +9,7 @@ import { clusterIdentity, DatagramCodec } from "../../src/wire/datagram-codec.ts
 import { deltaCodec } from "../../src/wire/delta-codec.ts";
 import { Inbox } from "./inbox.ts";
 import type { Issued } from "./issued.ts";
-import { isIntact, type Network, type Packet, packetOf } from "./network.ts";
+import { type Network, type Packet, packetOf } from "./network.ts";
 import type { SimulationOptions } from "./options.ts";
 import { StoreWatch } from "./store-watch.ts";
 import { StreamWatch } from "./stream-watch.ts";
@@ -287,7 +287,7 @@ export class SimNode implements Outbox {
 
   #receive(life: Life, packet: Packet): void {
     const { nowMs, options, trace } = this.#world;
-    if (options.network.corrupt > 0 && !isIntact(packet) && options.profile !== "unsealed") return;
+    if (!packet.intact && options.profile !== "unsealed") return;
     trace.note(nowMs, "receive", this.index, packet.checksum);
     // A buffer of its own, made worthless afterwards: whoever keeps a view into it shows.
     const bytes = Buffer.from(packet.bytes);

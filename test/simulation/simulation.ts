@@ -2,7 +2,7 @@ import type { Prng } from "../../src/base/prng.ts";
 import type { Address, CoreEvent } from "../../src/core/outbox.ts";
 import type { BootId } from "../../src/protocol/frames.ts";
 import { EventQueue } from "../support/event-queue.ts";
-import { checkBounds, checkClock, checkNames } from "./bounds.ts";
+import { checkBounds, checkClock, NameWatch } from "./bounds.ts";
 import { between, prngFor } from "./chance.ts";
 import { Faults } from "./faults.ts";
 import { Issued } from "./issued.ts";
@@ -62,6 +62,7 @@ export class Simulation implements World {
   readonly #faults: Faults;
   readonly #joins: JoinWatch;
   readonly #members = new MembershipWatch();
+  readonly #names: NameWatch[] = [];
   readonly #streams = new Set<StreamWatch>();
   nowMs = 1;
 
@@ -72,7 +73,10 @@ export class Simulation implements World {
     this.boots = prngFor(options.seed, "boots");
     const prng = prngFor(options.seed, "network");
     this.network = new Network(this, options.network, prng, trace);
-    for (let index = 0; index < options.nodes; index++) this.nodes.push(new SimNode(this, index));
+    for (let index = 0; index < options.nodes; index++) {
+      this.nodes.push(new SimNode(this, index));
+      this.#names.push(new NameWatch());
+    }
     this.#faults = new Faults(this);
     this.#joins = new JoinWatch(this);
     this.ledger = new WriteLedger(this);
@@ -123,7 +127,7 @@ export class Simulation implements World {
     checkBounds(node);
     checkClock(node, node.clock.at(this.nowMs).wallMs);
     // Foreign octets can put any name into the table.
-    if (this.options.profile !== "unsealed") checkNames(node);
+    if (this.options.profile !== "unsealed") this.#names[node.index]?.check(node);
     this.ledger.checkMoves(node);
     const { life } = node;
     if (life?.streams !== undefined) this.#streams.add(life.streams);
