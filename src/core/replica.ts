@@ -82,6 +82,8 @@ export class Replica {
   readonly #dispatch: Dispatch;
   #now: Now = { monotonicMs: 0, wallMs: 0 };
   #sweepDueMs = 0;
+  /** Whether some peer's stream may have a gap, or have given something up. */
+  #repairing = false;
   #hasLeft = false;
 
   constructor(options: ReplicaOptions, codec: DeltaCodec, shell: Outbox, prng: Prng) {
@@ -181,6 +183,7 @@ export class Replica {
     this.#reception.heard(peer, via, now.monotonicMs);
     this.#intake.noteClock(peer, datagram.clock, now);
     for (const frame of datagram.frames) this.#dispatch.take(peer, frame, now);
+    if (peer.lacksData) this.#repairing = true;
   }
 
   get(id: string, now: Now): SessionView | undefined {
@@ -253,6 +256,7 @@ export class Replica {
       this.#sweepDueMs = monotonicMs + limits.expirySlotMs - (wallMs % limits.expirySlotMs);
       this.store.sweep(wallMs);
       for (const peer of this.peers.all()) peer.reassembly.sweep(monotonicMs);
+      this.#repairing = true;
       this.#alarms.check(this.counters.store, monotonicMs);
     }
     this.#group.tick(this.peers, monotonicMs);
@@ -266,7 +270,7 @@ export class Replica {
     this.#suspicion.tick(monotonicMs);
     if (this.mode === "multicast") this.#reception.tick(this.peers, monotonicMs);
     this.#greeter.tick(this.peers, monotonicMs);
-    for (const peer of this.peers.all()) this.#askForMissing(peer);
+    if (this.#repairing) this.#repair();
     this.#puller.tick(monotonicMs);
     this.#join.tick(this.peers, monotonicMs);
     this.#fetcher.tick(this.peers, this.#join.phase !== "joining", monotonicMs);
@@ -290,9 +294,11 @@ export class Replica {
       this.#fetcher.dueMs,
       this.#confirmations.dueMs,
       this.#greeter.dueMs(this.peers),
-      this.mode === "multicast" ? this.#reception.dueMs(this.peers) : Number.POSITIVE_INFINITY,
+      this.mode === "multicast" ? this.#reception.dueMs : Number.POSITIVE_INFINITY,
     );
-    for (const peer of this.peers.all()) dueMs = Math.min(dueMs, peer.incoming.dueMs);
+    if (this.#repairing) {
+      for (const peer of this.peers.all()) dueMs = Math.min(dueMs, peer.incoming.dueMs);
+    }
     if (this.#join.phase === "ready") dueMs = Math.min(dueMs, this.#antiEntropy.dueMs(this.peers));
     return dueMs;
   }
@@ -326,6 +332,14 @@ export class Replica {
       confirmations: this.#confirmations.size,
       fetches: this.#fetcher.waiting,
     };
+  }
+
+  #repair(): void {
+    this.#repairing = false;
+    for (const peer of this.peers.all()) {
+      this.#askForMissing(peer);
+      if (peer.lacksData) this.#repairing = true;
+    }
   }
 
   #askForMissing(peer: Peer): void {

@@ -140,6 +140,7 @@ test("one that is down is forgotten after an hour", () => {
 test("one that has left is forgotten after a minute", () => {
   const table = new Neighbours();
   table.peers.leave(table.beat("app-1", 100, 0));
+  table.peers.tick(0);
   assert.equal(table.peers.dueMs, limits.peerForgetLeftMs);
   table.peers.tick(limits.peerForgetLeftMs - 1);
   assert.deepEqual(table.names, ["app-1 100"]);

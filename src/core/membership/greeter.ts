@@ -22,6 +22,7 @@ export class Greeter {
   readonly #counters: Counters;
   readonly #heartbeat: () => Heartbeat;
   #seeds = new Map<Address, Seed>();
+  #seedsDueMs = Number.POSITIVE_INFINITY;
 
   /** `heartbeat`: what this node says of itself at this moment, asking for an answer. */
   constructor(outbox: Outbox, counters: Counters, heartbeat: () => Heartbeat) {
@@ -39,6 +40,7 @@ export class Greeter {
       seeds.set(address, known ?? { dueMs: nowMs, pauseMs: limits.seedGreetMs });
     }
     this.#seeds = seeds;
+    this.#scheduleSeeds();
   }
 
   tick(peers: PeerTable, nowMs: number): void {
@@ -59,8 +61,7 @@ export class Greeter {
   }
 
   dueMs(peers: PeerTable): number {
-    let dueMs = Number.POSITIVE_INFINITY;
-    for (const seed of this.#seeds.values()) dueMs = Math.min(dueMs, seed.dueMs);
+    let dueMs = this.#seedsDueMs;
     for (const peer of peers.all()) {
       if (isUnsure(peer)) dueMs = Math.min(dueMs, peer.ways.greetDueMs);
     }
@@ -68,11 +69,20 @@ export class Greeter {
   }
 
   #greetSeeds(peers: PeerTable, nowMs: number): void {
+    if (nowMs < this.#seedsDueMs) return;
     for (const [address, seed] of this.#seeds) {
       if (nowMs < seed.dueMs) continue;
       if (!isKnown(peers, address)) this.#greet(address);
       seed.dueMs = nowMs + seed.pauseMs;
       seed.pauseMs = Math.min(limits.seedGreetMsMax, seed.pauseMs * 2);
+    }
+    this.#scheduleSeeds();
+  }
+
+  #scheduleSeeds(): void {
+    this.#seedsDueMs = Number.POSITIVE_INFINITY;
+    for (const { dueMs } of this.#seeds.values()) {
+      this.#seedsDueMs = Math.min(this.#seedsDueMs, dueMs);
     }
   }
 

@@ -22,6 +22,8 @@ export class PeerTable {
   readonly #outbox: Outbox;
   readonly #counters: Counters;
   readonly #peers = new Map<BootId, Peer>();
+  /** Nothing is due before. */
+  #dueMs = Number.POSITIVE_INFINITY;
 
   constructor(
     self: { readonly boot: BootId; readonly name: string },
@@ -44,6 +46,7 @@ export class PeerTable {
     // Only who speaks is asked for proof, so the silent cost nothing.
     if (peer.state !== "up") {
       peer.proveDueMs = Math.max(nowMs, peer.proveAskedMs + limits.proveEveryMs);
+      this.#schedule(peer);
     }
     return peer;
   }
@@ -79,22 +82,28 @@ export class PeerTable {
   }
 
   tick(nowMs: number): void {
+    if (nowMs < this.#dueMs) return;
+    this.#dueMs = Number.POSITIVE_INFINITY;
     for (const peer of this.#peers.values()) {
       if (peer.state === "up") continue;
-      // Compared as sums throughout, as in `dueMs`: differences would round otherwise.
-      if (nowMs >= peer.lastHeardMs + forgetMsOf(peer)) this.#peers.delete(peer.boot);
-      else if (nowMs >= peer.proveDueMs) this.#askForProof(peer, nowMs);
+      // Compared as sums throughout: differences would round otherwise.
+      if (nowMs >= peer.lastHeardMs + forgetMsOf(peer)) {
+        this.#peers.delete(peer.boot);
+        continue;
+      }
+      if (nowMs >= peer.proveDueMs) this.#askForProof(peer, nowMs);
+      this.#schedule(peer);
     }
   }
 
-  /** When a proof is to be asked for, or somebody to be forgotten. */
+  /** No proof is to be asked for before this and nobody forgotten, and then perhaps not yet. */
   get dueMs(): number {
-    let dueMs = Number.POSITIVE_INFINITY;
-    for (const peer of this.#peers.values()) {
-      if (peer.state === "up") continue;
-      dueMs = Math.min(dueMs, peer.proveDueMs, peer.lastHeardMs + forgetMsOf(peer));
-    }
-    return dueMs;
+    return this.#dueMs;
+  }
+
+  #schedule(peer: Peer): void {
+    const forgetMs = peer.lastHeardMs + forgetMsOf(peer);
+    this.#dueMs = Math.min(this.#dueMs, peer.proveDueMs, forgetMs);
   }
 
   get(boot: BootId): Peer | undefined {
@@ -145,8 +154,8 @@ export class PeerTable {
         continue;
       }
       restarted = true;
-      this.#doubt(other, "down");
       other.replaced = true;
+      this.#doubt(other, "down");
     }
     peer.replaced = false;
     return restarted;
@@ -163,6 +172,7 @@ export class PeerTable {
     peer.proven = false;
     peer.challenge = this.#prng.uint32();
     peer.mismatchSinceMs = Number.POSITIVE_INFINITY;
+    this.#schedule(peer);
   }
 
   /** Makes room: the peer that is not up and was heard longest ago. False: all are up. */

@@ -60,6 +60,11 @@ export class Peer {
     return this.incoming.covers(first, last) && this.reassembly.isWhole(first, last);
   }
 
+  /** Whether part of its stream is missing, or was given up and nobody has been told yet. */
+  get lacksData(): boolean {
+    return this.incoming.isOpen || this.reassembly.hasDropped;
+  }
+
   get who(): PeerName {
     return { name: this.name, boot: this.boot, address: this.address };
   }

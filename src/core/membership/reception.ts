@@ -21,6 +21,8 @@ export class Reception {
   /** When anybody's multicast came last. */
   #multicastMs = Number.NEGATIVE_INFINITY;
   #rejoinDueMs = Number.NEGATIVE_INFINITY;
+  /** Nothing is due before; what comes from a single peer only makes it earlier. */
+  #dueMs = Number.POSITIVE_INFINITY;
 
   constructor(outbox: Outbox, counters: Counters) {
     this.#outbox = outbox;
@@ -28,6 +30,11 @@ export class Reception {
   }
 
   heard(peer: Peer, via: Via, nowMs: number): void {
+    this.#note(peer, via, nowMs);
+    this.#dueMs = Math.min(this.#dueMs, dueMsOf(peer));
+  }
+
+  #note(peer: Peer, via: Via, nowMs: number): void {
     const { ways } = peer;
     // After an absence the watch begins anew: its next multicast is on the way.
     if (nowMs >= ways.heardMs + limits.downAfterMs) {
@@ -49,24 +56,30 @@ export class Reception {
   }
 
   tick(peers: PeerTable, nowMs: number): void {
+    if (nowMs < this.#dueMs) return;
+    this.#dueMs = Number.POSITIVE_INFINITY;
     for (const peer of peers.all()) {
-      if (nowMs < dueMsOf(peer)) continue;
-      const { ways } = peer;
-      const isNew = ways.fault === undefined;
-      ways.fault = this.#faultOf(nowMs);
-      if (isNew) {
-        this.#outbox.notify({ event: "multicast_lost", peer: peer.who, fault: ways.fault });
-      }
-      ways.askDueMs = nowMs + limits.copiesEveryMs;
-      this.#ask(peer, limits.copiesLeaseMs);
-      if (ways.fault !== "not_this_peer") this.#rejoin(nowMs);
+      if (peer.state !== "up") continue;
+      if (nowMs >= dueMsOf(peer)) this.#judge(peer, nowMs);
+      this.#dueMs = Math.min(this.#dueMs, dueMsOf(peer));
     }
   }
 
-  dueMs(peers: PeerTable): number {
-    let dueMs = Number.POSITIVE_INFINITY;
-    for (const peer of peers.all()) dueMs = Math.min(dueMs, dueMsOf(peer));
-    return dueMs;
+  #judge(peer: Peer, nowMs: number): void {
+    const { ways } = peer;
+    const isNew = ways.fault === undefined;
+    ways.fault = this.#faultOf(nowMs);
+    if (isNew) {
+      this.#outbox.notify({ event: "multicast_lost", peer: peer.who, fault: ways.fault });
+    }
+    ways.askDueMs = nowMs + limits.copiesEveryMs;
+    this.#ask(peer, limits.copiesLeaseMs);
+    if (ways.fault !== "not_this_peer") this.#rejoin(nowMs);
+  }
+
+  /** Nobody is to be judged or asked before this, and at this time perhaps nobody yet. */
+  get dueMs(): number {
+    return this.#dueMs;
   }
 
   #recovered(peer: Peer): void {
@@ -94,9 +107,8 @@ export class Reception {
   }
 }
 
-/** When the peer is found to be deaf to, or is to be asked again. */
-function dueMsOf({ state, ways }: Peer): number {
-  if (state !== "up") return Number.POSITIVE_INFINITY;
+/** When a peer that is up is found to be deaf to, or is to be asked again. */
+function dueMsOf({ ways }: Peer): number {
   if (ways.fault !== undefined) return ways.askDueMs;
   // One that fell silent altogether is not judged: its unicast has to show that it lives.
   const lives = ways.unicastMs >= ways.silentSinceMs + limits.heartbeatMs;

@@ -34,6 +34,8 @@ export class Suspicion {
   #tickedMs = Number.POSITIVE_INFINITY;
   #refutedMs = Number.NEGATIVE_INFINITY;
   #isolated = false;
+  /** Nothing is due before. */
+  #dueMs = Number.POSITIVE_INFINITY;
 
   constructor(
     self: {
@@ -59,8 +61,15 @@ export class Suspicion {
     return this.#isolated;
   }
 
-  /** The peer sent something: whoever asked about it is told. */
-  heard({ boot, doubts }: Peer): void {
+  /** The peer sent something: it is suspected no more, and whoever asked about it is told. */
+  heard(peer: Peer): void {
+    const { boot, doubts, state } = peer;
+    this.#dueMs = Math.min(this.#dueMs, nextMs(peer));
+    if (this.#isolated && state === "up") this.#setIsolated(false);
+    if (doubts.suspected) {
+      doubts.suspected = false;
+      this.#outbox.notify({ event: "peer_heard_again", peer: peer.who });
+    }
     if (doubts.askers.size === 0) return;
     for (const [asker, nonce] of doubts.askers) this.#vouch(asker, boot, nonce);
     doubts.askers.clear();
@@ -107,12 +116,13 @@ export class Suspicion {
 
   tick(nowMs: number): void {
     this.#excuse(nowMs);
+    if (nowMs < this.#dueMs) return;
+    this.#dueMs = Number.POSITIVE_INFINITY;
     this.#judgeSelf(nowMs);
     for (const peer of this.#peers.all()) {
       if (peer.state !== "up") continue;
       const { doubts } = peer;
-      // Compared as sums throughout, as in `dueMs`: differences would round otherwise.
-      if (nowMs < peer.lastHeardMs + limits.suspectAfterMs) this.#clear(peer);
+      // Compared as sums throughout: differences would round otherwise.
       if (nowMs >= this.#verdictMs(peer)) {
         this.#peers.markDown(peer);
         continue;
@@ -123,17 +133,13 @@ export class Suspicion {
         this.#ping(peer);
       }
       if (nowMs >= suspectDueMs(peer)) this.#suspect(peer, nowMs);
+      this.#dueMs = Math.min(this.#dueMs, nextMs(peer), this.#verdictMs(peer));
     }
   }
 
-  /** When the next ping, question or verdict is due. */
+  /** No ping, question or verdict is due before this, and at this time perhaps none yet. */
   get dueMs(): number {
-    let dueMs = Number.POSITIVE_INFINITY;
-    for (const peer of this.#peers.all()) {
-      if (peer.state !== "up") continue;
-      dueMs = Math.min(dueMs, pingDueMs(peer), suspectDueMs(peer), this.#verdictMs(peer));
-    }
-    return dueMs;
+    return this.#dueMs;
   }
 
   /**
@@ -150,18 +156,15 @@ export class Suspicion {
       peer.lastHeardMs = Math.min(nowMs, peer.lastHeardMs + pausedMs);
       peer.doubts.pingAtOnce = true;
     }
+    this.#dueMs = nowMs;
   }
 
-  /** Whether nobody is heard, of several who were there. It ends when anybody is. */
+  /** Whether nobody is heard, of several who were there. It ends as soon as anybody is. */
   #judgeSelf(nowMs: number): void {
     let silent = 0;
-    for (const { state, lastHeardMs, doubts } of this.#peers.all()) {
+    for (const { state, lastHeardMs } of this.#peers.all()) {
       if (state !== "up") continue;
-      const isSilent = nowMs >= lastHeardMs + limits.suspectAfterMs;
-      if (!isSilent || doubts.vouchedMs > lastHeardMs) {
-        this.#setIsolated(false);
-        return;
-      }
+      if (nowMs < lastHeardMs + limits.suspectAfterMs) return;
       silent += 1;
     }
     if (silent > 1) this.#setIsolated(true);
@@ -199,12 +202,6 @@ export class Suspicion {
     }
   }
 
-  #clear({ doubts, who }: Peer): void {
-    if (!doubts.suspected) return;
-    doubts.suspected = false;
-    this.#outbox.notify({ event: "peer_heard_again", peer: who });
-  }
-
   /** A few of those that are heard themselves, drawn anew each time. */
   #vouchersFor(peer: Peer, nowMs: number): Peer[] {
     const others = [...this.#peers.all()].filter(
@@ -226,6 +223,11 @@ export class Suspicion {
     this.#counters.membership.pingsSent += 1;
     this.#outbox.unicast(peer.address, [{ tag: Tag.ping, nonce: peer.challenge }]);
   }
+}
+
+/** When something is due for its silence, but for the verdict. */
+function nextMs(peer: Peer): number {
+  return Math.min(pingDueMs(peer), suspectDueMs(peer));
 }
 
 function pingDueMs({ lastHeardMs, doubts }: Peer): number {

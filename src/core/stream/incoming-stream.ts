@@ -111,7 +111,6 @@ export class IncomingStream {
    */
   takeDue(nowMs: number): readonly SequenceRange[] {
     if (this.#missing.size === 0) {
-      // Every tick comes by here for every peer, and nearly always nothing is missing.
       if (this.#asking) this.#stopAsking();
       return nothing;
     }
@@ -147,6 +146,11 @@ export class IncomingStream {
     if (this.#missing.size === 0) return dueMs;
     for (const queue of this.#asks) dueMs = Math.min(dueMs, queue.dueMs);
     return Math.max(dueMs, this.#nextAskMs);
+  }
+
+  /** Whether something is missing, or was since `takeDue` and `takeLost` were last called. */
+  get isOpen(): boolean {
+    return this.#asking || this.#lost > 0;
   }
 
   get missingCount(): number {

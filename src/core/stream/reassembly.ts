@@ -56,6 +56,10 @@ export class Reassembly {
     return true;
   }
 
+  get hasDropped(): boolean {
+    return this.#dropped > 0;
+  }
+
   /** Blocks dropped since the last call. */
   takeDropped(): number {
     const dropped = this.#dropped;
