@@ -69,6 +69,10 @@ export class Counters {
     copiesSent: 0,
     rejoins: 0,
   };
+  readonly clock = {
+    recoveries: 0,
+    restamped: 0,
+  };
   readonly store = {
     evicted: 0,
     expired: 0,

@@ -142,8 +142,9 @@ export class Dispatch {
 
   #onHeartbeat(peer: Peer, heartbeat: Heartbeat): void {
     this.#counters.membership.heartbeatsReceived += 1;
-    const { monotonicMs } = this.#now;
+    const { monotonicMs, wallMs } = this.#now;
     this.#to.peers.introduce(peer, heartbeat);
+    peer.clockOffsetMs = heartbeat.wallMs - Math.floor(wallMs);
     peer.heartbeatMs = monotonicMs;
     peer.incoming.announce(heartbeat.sequence, monotonicMs);
     if (this.#to.antiEntropy.compare(peer, monotonicMs)) this.#to.confirmations.onEqual(peer);

@@ -28,6 +28,7 @@ export type CoreEvent =
   | { readonly event: "peer_suspected" | "peer_heard_again"; readonly peer: PeerName }
   | { readonly event: "peer_vouched"; readonly peer: PeerName; readonly by: PeerName }
   | { readonly event: "isolated" | "isolation_over" }
+  | { readonly event: "clock_recovered"; readonly aheadMs: number; readonly records: number }
   | { readonly event: "name_taken"; readonly peer: PeerName; readonly by: BootId }
   | { readonly event: "multicast_lost"; readonly peer: PeerName; readonly fault: PathFault }
   | { readonly event: "multicast_back"; readonly peer: PeerName }

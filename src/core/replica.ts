@@ -6,6 +6,7 @@ import { limits } from "../protocol/limits.ts";
 import { HybridClock } from "../session/hybrid-clock.ts";
 import { includesWrite } from "../session/record.ts";
 import { type Stamp, tagOf } from "../session/stamp.ts";
+import { ClockRecovery } from "./clock-recovery.ts";
 import type {
   AckRequest,
   Lifetime,
@@ -79,6 +80,7 @@ export class Replica {
   readonly #reception: Reception;
   readonly #greeter: Greeter;
   readonly #alarms: StoreAlarms;
+  readonly #recovery: ClockRecovery;
   readonly #dispatch: Dispatch;
   #now: Now = { monotonicMs: 0, wallMs: 0 };
   #sweepDueMs = 0;
@@ -131,6 +133,7 @@ export class Replica {
     this.#fetcher = new Fetcher(this.store, prng, outbox, counters);
     this.#confirmations = new Confirmations(options.boot, this.peers, outbox, counters);
     this.#alarms = new StoreAlarms(outbox);
+    this.#recovery = new ClockRecovery(this.store, this.#clock, this.peers, outbox, counters);
     this.#dispatch = new Dispatch(
       {
         peers: this.peers,
@@ -259,6 +262,7 @@ export class Replica {
       this.#repairing = true;
       this.#alarms.check(this.counters.store, monotonicMs);
     }
+    this.#recovery.tick(now);
     this.#group.tick(this.peers, monotonicMs);
     if (this.#outgoing.pending) {
       this.#outgoing.flush();

@@ -41,6 +41,9 @@ export function logCoreEvent(log: Log, event: CoreEvent): void {
         remedy: "synchronise the clocks; its writes are refused meanwhile",
       });
       return;
+    case "clock_recovered":
+      log.warn(event.event, { aheadMs: event.aheadMs, records: event.records });
+      return;
     case "multicast_lost":
       log.warn(event.event, { ...event.peer, likely: pathFaultWords[event.fault] });
       return;

@@ -57,6 +57,7 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
       seedLookups: driver.seeds.counters.lookups,
       seedFailures: driver.seeds.counters.failures,
     },
+    clock: counters.clock,
     store: counters.store,
     buffers: replica.buffers,
     local: { clients: server?.clients ?? 0, ...server?.counters },
@@ -77,6 +78,7 @@ function describePeer(peer: Peer, nowMs: number): Record<string, unknown> {
     digest: hex(peer.digest.high) + hex(peer.digest.low),
     missingSequences: peer.incoming.missingCount,
     skewMs: peer.skewMs,
+    clockOffsetMs: peer.clockOffsetMs,
   };
 }
 

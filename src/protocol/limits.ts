@@ -83,8 +83,10 @@ export const limits = {
   vouchAskersMax: 16,
   /** Who is suspected says that it lives at most this often. */
   refuteEveryMs: 100,
-  /** A peer that speaks, but has not proven that it lives, is pinged at most this often. */
+  /** A peer that has not proven that it lives is pinged when it speaks, at most this often... */
   proveEveryMs: 50,
+  /** ...and a newcomer at doubling pauses, up to this, until it answers or is forgotten. */
+  proveEveryMsMax: 2_000,
   /** A process may be stopped for 2 s just before its heartbeat, and a dead one must show in 3. */
   downAfterMs: 2_800,
   /** Where all of several peers are silent it may be this node that is cut off: patience. */

@@ -1,5 +1,5 @@
 import { assert } from "../base/assert.ts";
-import { stampTimeOf, stampWallMs } from "./stamp.ts";
+import { stampsPerMs, stampTimeOf, stampWallMs } from "./stamp.ts";
 
 /**
  * Issues stamp times that only ever grow, whatever the wall clock does, and that are later than
@@ -12,6 +12,8 @@ import { stampTimeOf, stampWallMs } from "./stamp.ts";
  */
 export class HybridClock {
   #time = 0;
+  /** Up to here stamps were issued before the clock was set back. */
+  #usedTime = 0;
   readonly #driftMaxMs: number;
 
   constructor(driftMaxMs: number) {
@@ -22,6 +24,7 @@ export class HybridClock {
   /** The next stamp time: greater than every one issued or observed before. */
   issue(wallMs: number): number {
     this.#time = Math.max(this.#time + 1, stampTimeOf(wallMs));
+    if (this.#time <= this.#usedTime) this.#time = inUpperHalf(this.#time);
     return this.#time;
   }
 
@@ -36,8 +39,25 @@ export class HybridClock {
     return stampWallMs(time) > wallMs + this.#driftMaxMs;
   }
 
+  /**
+   * Goes back, for a node whose clock ran ahead and was set right. Times that were issued meanwhile
+   * come once more, and are not issued again: nobody issues half of the stamps that a millisecond
+   * has, so the other half was left.
+   */
+  setBack(time: number): void {
+    assert(time <= this.#time, "a clock is set back, not ahead");
+    this.#usedTime = Math.max(this.#usedTime, this.#time);
+    this.#time = time;
+  }
+
   /** The last time issued or observed. */
   get time(): number {
     return this.#time;
   }
+}
+
+/** The first time not before this one whose counter is in the upper half of its millisecond. */
+function inUpperHalf(time: number): number {
+  const counter = time % stampsPerMs;
+  return counter >= stampsPerMs / 2 ? time : time - counter + stampsPerMs / 2;
 }

@@ -26,6 +26,14 @@ export class Issued {
     else writes.push(cells);
   }
 
+  /** The clock that stamped this was wrong: its time and its end have been corrected. */
+  restamped(id: string, cells: readonly (readonly [string, Cell])[]): void {
+    for (const [key, cell] of cells) this.#contents.set(nameOf(id, key, cell), cell.content);
+    const join = this.#joins.get(id) ?? new ModelSession();
+    join.joinCells(cells);
+    this.#joins.set(id, join);
+  }
+
   /** A state together with each write to the session, by whomever, that changes it. */
   *successors(id: string, model: ModelSession): Generator<ModelSession> {
     for (const cells of this.#writes.get(id) ?? []) {

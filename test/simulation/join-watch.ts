@@ -36,7 +36,7 @@ export class JoinWatch {
     if (event.event !== "ready") return;
     const owed = this.#owed.get(node);
     this.#owed.delete(node);
-    if (event.reason !== "in_sync" || !node.correct || owed === undefined) return;
+    if (event.reason !== "in_sync" || !node.correct || node.tainted || owed === undefined) return;
     // What died with a donor is not owed, and one that started meanwhile may have less.
     const donors = this.#donorsOf(node).map(({ life }) => life);
     const changed = donors.some((life, index) => life !== owed.donors[index]);
@@ -62,7 +62,10 @@ export class JoinWatch {
   #heldByAll(joiner: SimNode): Map<string, ModelSession> {
     const held = new Map<string, ModelSession>();
     const donors = this.#donorsOf(joiner);
-    if (!donors.every((node) => node.correct && Math.abs(node.clock.offsetMs) < 250)) return held;
+    if (
+      !donors.every((node) => node.correct && !node.tainted && Math.abs(node.clock.offsetMs) < 250)
+    )
+      return held;
     if (Math.abs(joiner.clock.offsetMs) > 250) return held;
     const ready = donors.filter((node) => node.life?.replica.phase === "ready");
     // A donor that is joining itself may be ready, with less, when it is asked.

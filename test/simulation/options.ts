@@ -9,8 +9,6 @@ import { between, integer, oneOf, prngFor, scaled } from "./chance.ts";
  * Faults that the core does not survive yet: a class is drawn only when it is asked for by name.
  */
 export const features = [
-  /** A clock that ran ahead too far and was set right counts as correct again. */
-  "clock-recovery",
   /** Nodes of unequal capacity come to rest. */
   "eviction-quiescence",
 ] as const;
@@ -139,7 +137,7 @@ export interface Wishes {
 export function drawOptions(seed: number, wishes: Wishes = {}): SimulationOptions {
   const prng = prngFor(seed, "shape");
   const profile: Profile = prng.chance(0.2) ? "gentle" : prng.chance(0.08) ? "unsealed" : "swarm";
-  const drawn = prng.chance(0.01) ? 64 : integer(prng, 1, oneOf(prng, [3, 5, 8, 12]));
+  const drawn = prng.chance(0.003) ? 64 : integer(prng, 1, oneOf(prng, [3, 5, 8, 12]));
   const nodes = wishes.nodes ?? (profile === "gentle" ? Math.max(2, drawn) : drawn);
   const many = nodes > 16;
   const wanted = wishes.features ?? [];

@@ -97,6 +97,8 @@ export class PeerWaits {
   #has(node: SimNode, { id, cells, writer, atMs }: Written): boolean {
     const { life } = node;
     if (life === undefined || life.startedMs > atMs || node.tiny) return true;
+    // What a wrong clock stamped bears another stamp once the clock was set right.
+    if (node.tainted || writer.tainted) return true;
     if (life.stores === undefined) return true;
     const known = life.stores.known(id);
     if (known === undefined) return this.#isOver(node, id, writer);

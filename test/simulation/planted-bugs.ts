@@ -87,6 +87,30 @@ const dataModel: readonly PlantedBug[] = [
   },
 ];
 
+const clocks: readonly PlantedBug[] = [
+  {
+    name: "what is stamped in the future stays there",
+    file: "core/clock-recovery.js",
+    find: "if (!this.#clock.isAhead(this.#clock.time, wallMs) || !this.#isRight())",
+    replace: "if (true)",
+    why: "a node whose clock ran ahead is not heard until real time has caught up",
+  },
+  {
+    name: "restamping forgets the order",
+    file: "session/restamp.js",
+    find: "last = Math.max(last + 1, stamp.time - aheadMs * stampsPerMs);",
+    replace: "last = stamp.time - aheadMs * stampsPerMs;",
+    why: "a destroy may get before the create that it followed, and the session is back",
+  },
+  {
+    name: "restamped records keep their fingerprint",
+    file: "core/store/store.js",
+    find: "Object.assign(fingerprint, fingerprintOf(record, record.idHash));",
+    replace: "",
+    why: "the digest says that nothing has changed, or something that nobody can repair",
+  },
+];
+
 const lifetimes: readonly PlantedBug[] = [
   {
     name: "tombstones go after seconds",
@@ -343,6 +367,7 @@ const paths: readonly PlantedBug[] = [
 
 export const plantedBugs: readonly PlantedBug[] = [
   ...dataModel,
+  ...clocks,
   ...lifetimes,
   ...stream,
   ...clusterState,

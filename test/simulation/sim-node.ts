@@ -4,7 +4,7 @@ import type { Address, CoreEvent, Outbox } from "../../src/core/outbox.ts";
 import { Replica } from "../../src/core/replica.ts";
 import { type BootId, type Frame, Tag } from "../../src/protocol/frames.ts";
 import { limits } from "../../src/protocol/limits.ts";
-import { stampTimeOf } from "../../src/session/stamp.ts";
+import { stampTimeOf, stampWallMs } from "../../src/session/stamp.ts";
 import { clusterIdentity, DatagramCodec } from "../../src/wire/datagram-codec.ts";
 import { deltaCodec } from "../../src/wire/delta-codec.ts";
 import { Inbox } from "./inbox.ts";
@@ -107,17 +107,20 @@ export class SimNode implements Outbox {
     return { count: tiny.count, bytes: tiny.bytes, tombstones: tiny.count };
   }
 
+  /** Its clock has run ahead and was set right, and what it wrote meanwhile is not mended yet. */
+  hasFutureStamps(nowMs: number): boolean {
+    if (this.#life === undefined) return false;
+    const { clockTime } = this.#life.replica;
+    return stampWallMs(clockTime) > this.clock.at(nowMs).wallMs + limits.clockDriftMsMax;
+  }
+
   get foreign(): boolean {
     return this.#world.options.node.foreign === this.index;
   }
 
-  get clockWasWrong(): boolean {
-    return this.tainted && !this.#world.options.features.includes("clock-recovery");
-  }
-
   /** Whether all demands are made on it. */
   get correct(): boolean {
-    return !this.tiny && !this.foreign && !this.clockWasWrong;
+    return !this.tiny && !this.foreign;
   }
 
   start(): void {
@@ -144,7 +147,7 @@ export class SimNode implements Outbox {
     );
     const watched = options.profile !== "unsealed";
     const { label, tiny: mayEvict } = this;
-    const clockWasWrong = () => this.clockWasWrong;
+    const clockWasWrong = () => this.tainted;
     const watch = { label, tombstoneRetentionMs, mayEvict, clockWasWrong };
     this.#life = {
       boot,

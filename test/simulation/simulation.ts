@@ -25,6 +25,7 @@ import {
   checkRest,
   correctNodes,
   hasConverged,
+  joinInto,
   joinOfSurvivors,
   whyNotConverged,
 } from "./verdict.ts";
@@ -64,6 +65,8 @@ export class Simulation implements World {
   readonly #members = new MembershipWatch();
   readonly #names: NameWatch[] = [];
   readonly #streams = new Set<StreamWatch>();
+  /** What must be there at the end, once all is healed. */
+  #expected: Map<string, ModelSession> | undefined;
   nowMs = 1;
 
   constructor(options: SimulationOptions, trace: Trace) {
@@ -106,7 +109,7 @@ export class Simulation implements World {
     this.#faults.heal();
     this.trace.note(this.nowMs, "healed", -1, 0);
     if (options.profile === "unsealed") this.#advance(this.nowMs + settleMs);
-    else this.#demandConvergence(joinOfSurvivors(this.nodes));
+    else this.#demandConvergence();
   }
 
   at(atMs: number, run: () => void): void {
@@ -135,6 +138,9 @@ export class Simulation implements World {
 
   onEvent(node: SimNode, event: CoreEvent): void {
     this.#joins.onEvent(node, event);
+    if (event.event === "clock_recovered" && node.correct && this.#expected !== undefined) {
+      joinInto(this.#expected, node);
+    }
     // Foreign octets can answer for anybody.
     if (this.options.profile !== "unsealed") this.#members.onEvent(node, event, this.nowMs);
   }
@@ -147,7 +153,9 @@ export class Simulation implements World {
     this.#members.onEnd(boot, this.nowMs);
   }
 
-  #demandConvergence(expected: ReadonlyMap<string, ModelSession>): void {
+  #demandConvergence(): void {
+    const expected = joinOfSurvivors(this);
+    this.#expected = expected;
     const healedMs = this.nowMs;
     this.#demandEqual(healedMs + convergeMsMax);
     this.statistics.convergedMs = this.nowMs - healedMs;

@@ -7,7 +7,7 @@ import { cellsOf, grantedMs, isOver, ModelSession } from "./model.ts";
 import { hold } from "./violation.ts";
 
 interface Shadow {
-  readonly model: ModelSession;
+  model: ModelSession;
   readonly record: StoredRecord;
   /** Wall time when it last changed: a late change may set an end that is over already. */
   readonly changedMs: number;
@@ -43,6 +43,12 @@ export class StoreWatch {
     const apply = store.apply.bind(store);
     store.apply = (delta, wallMs, held) =>
       this.#onApply(() => apply(delta, wallMs, held), delta, wallMs);
+    const restamp = store.restamp.bind(store);
+    store.restamp = (correction, wallMs) => {
+      const outcome = restamp(correction, wallMs);
+      this.#afterRestamp(correction.acceptedTime);
+      return outcome;
+    };
     const sweep = store.sweep.bind(store);
     store.sweep = (wallMs) => {
       sweep(wallMs);
@@ -187,6 +193,24 @@ export class StoreWatch {
     return undefined;
   }
 
+  /** Stamps in the future are there no more; what they stamped, and its order, is as it was. */
+  #afterRestamp(acceptedTime: number): void {
+    const { label } = this.#options;
+    for (const [id, shadow] of this.#shadows) {
+      if (shadow.record.place === "none") continue;
+      const model = new ModelSession();
+      const cells = cellsOf(shadow.record);
+      model.joinCells(cells);
+      const name = () => `${label} with ${id}`;
+      const late = cells.some(([, { time }]) => time > acceptedTime + cells.length);
+      hold(!late, "restamped-into-the-past", name);
+      const same = sameOrder(shadow.model, model) && sameLists(shadow.model.shown, model.shown);
+      hold(same && shadow.model.alive === model.alive, "restamping-changes-stamps-only", name);
+      this.#issued.restamped(id, cells);
+      shadow.model = model;
+    }
+  }
+
   #afterSweep(wallMs: number): void {
     const { label, mayEvict, tombstoneRetentionMs } = this.#options;
     for (const [id, { model, record, changedMs }] of this.#shadows) {
@@ -205,6 +229,18 @@ export class StoreWatch {
       this.#shadows.delete(id);
     }
   }
+}
+
+/** Whether the same components follow each other in the same order. */
+function sameOrder(left: ModelSession, right: ModelSession): boolean {
+  const order = ({ cells }: ModelSession) =>
+    [...cells]
+      .sort(([key, one], [otherKey, other]) => {
+        return one.time - other.time || one.tag - other.tag || (key < otherKey ? -1 : 1);
+      })
+      .map(([key]) => key)
+      .join("\n");
+  return order(left) === order(right);
 }
 
 function sameLists(

@@ -52,17 +52,25 @@ export function whyNotConverged(nodes: readonly SimNode[]): string {
     .join(", ");
 }
 
-/** The join of all that correct nodes hold: none of it may be lost from now on. */
-export function joinOfSurvivors(nodes: readonly SimNode[]): Map<string, ModelSession> {
+/**
+ * The join of all that correct nodes hold: none of it may be lost from now on. What is stamped in
+ * the future counts only once it has been given its right time; see `joinInto`.
+ */
+export function joinOfSurvivors({ nodes, nowMs }: Demands): Map<string, ModelSession> {
   const join = new Map<string, ModelSession>();
-  for (const { life } of correctNodes(nodes)) {
-    for (const [id, model] of life.stores?.all() ?? []) {
-      const held = join.get(id) ?? new ModelSession();
-      held.joinCells(model.cells);
-      join.set(id, held);
-    }
+  for (const node of correctNodes(nodes)) {
+    if (!node.hasFutureStamps(nowMs)) joinInto(join, node);
   }
   return join;
+}
+
+/** Adds all that a node holds. */
+export function joinInto(join: Map<string, ModelSession>, { life }: SimNode): void {
+  for (const [id, model] of life?.stores?.all() ?? []) {
+    const held = join.get(id) ?? new ModelSession();
+    held.joinCells(model.cells);
+    join.set(id, held);
+  }
 }
 
 /** Every correct node holds the same, and at least what survivors held when all was healed. */

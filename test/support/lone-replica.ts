@@ -18,7 +18,8 @@ export class LoneReplica {
   readonly outbox = new RecordingOutbox();
   readonly replica: Replica;
   nowMs = 0;
-  /** By how much the peer's clock is ahead. */
+  /** By how much its own clock is ahead, and the peer's. */
+  aheadMs = 0;
   peerAheadMs = 0;
 
   constructor(options: Partial<ReplicaOptions> = {}) {
@@ -43,12 +44,16 @@ export class LoneReplica {
   }
 
   get now(): Now {
-    return { monotonicMs: this.nowMs, wallMs: startWallMs + this.nowMs };
+    return { monotonicMs: this.nowMs, wallMs: this.#rightMs + this.aheadMs };
   }
 
   /** A stamp time of the peer's clock. */
   get peerTime(): number {
-    return stampTimeOf(this.now.wallMs + this.peerAheadMs);
+    return stampTimeOf(this.#rightMs + this.peerAheadMs);
+  }
+
+  get #rightMs(): number {
+    return startWallMs + this.nowMs;
   }
 
   tick(): void {

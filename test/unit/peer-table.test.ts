@@ -57,18 +57,29 @@ test("the answer to another ping proves nothing", () => {
   assert.equal(peer.state, "unproven");
 });
 
-test("proof is asked for when somebody speaks, and not more often than so", () => {
+test("a known peer is asked for proof when it speaks, and not more often than so", () => {
   const table = new Neighbours();
-  late(table, "app-1", 100, 0);
-  const { nonce } = onlyOf(proofsAsked(table, 0));
-  assert.deepEqual(proofsAsked(table, 5_000), [], "the silent are left alone");
+  table.peers.markDown(table.beat("app-1", 100, 0));
+  assert.deepEqual(proofsAsked(table, 1_000), [], "the silent are left alone");
   late(table, "app-1", 100, 5_000);
-  assert.equal(onlyOf(proofsAsked(table, 5_000)).nonce, nonce, "the first answer counts still");
+  const { nonce } = onlyOf(proofsAsked(table, 5_000));
   late(table, "app-1", 100, 5_001);
   assert.deepEqual(proofsAsked(table, 5_001), []);
   assert.equal(table.peers.dueMs, 5_000 + limits.proveEveryMs);
-  assert.equal(proofsAsked(table, 5_000 + limits.proveEveryMs).length, 1);
-  assert.equal(table.counters.membership.proofsAsked, 3);
+  const again = onlyOf(proofsAsked(table, 5_000 + limits.proveEveryMs));
+  assert.equal(again.nonce, nonce, "the first answer counts still");
+  assert.deepEqual(proofsAsked(table, 9_000), []);
+  assert.equal(table.counters.membership.proofsAsked, 2);
+});
+
+test("a newcomer that says nothing more is asked at doubling pauses until it is forgotten", () => {
+  const table = new Neighbours();
+  late(table, "app-1", 100, 0);
+  const asked: number[] = [];
+  for (let nowMs = 0; table.names.length > 0; nowMs = table.peers.dueMs) {
+    if (proofsAsked(table, nowMs).length > 0) asked.push(nowMs);
+  }
+  assert.deepEqual(asked, [0, 100, 300, 700, 1_500, 3_100, 5_100, 7_100, 9_100]);
 });
 
 test("who never proves that it lives is forgotten soon", () => {

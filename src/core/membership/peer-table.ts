@@ -43,9 +43,9 @@ export class PeerTable {
     if (peer === undefined) return undefined;
     peer.address = address;
     peer.lastHeardMs = nowMs;
-    // Only who speaks is asked for proof, so the silent cost nothing.
     if (peer.state !== "up") {
-      peer.proveDueMs = Math.max(nowMs, peer.proveAskedMs + limits.proveEveryMs);
+      const dueMs = Math.max(nowMs, peer.proveAskedMs + limits.proveEveryMs);
+      peer.proveDueMs = Math.min(peer.proveDueMs, dueMs);
       this.#schedule(peer);
     }
     return peer;
@@ -127,7 +127,10 @@ export class PeerTable {
 
   #askForProof(peer: Peer, nowMs: number): void {
     peer.proveAskedMs = nowMs;
-    peer.proveDueMs = Number.POSITIVE_INFINITY;
+    // A newcomer may have said all it has to say; who was known before is asked when it speaks.
+    peer.provePauseMs = Math.min(limits.proveEveryMsMax, peer.provePauseMs * 2);
+    const again = peer.state === "unproven";
+    peer.proveDueMs = again ? nowMs + peer.provePauseMs : Number.POSITIVE_INFINITY;
     this.#counters.membership.proofsAsked += 1;
     this.#outbox.unicast(peer.address, [{ tag: Tag.ping, nonce: peer.challenge }]);
   }

@@ -26,6 +26,7 @@ export class Peer {
   /** When it is to be asked for proof, and was. */
   proveDueMs = Number.POSITIVE_INFINITY;
   proveAskedMs = Number.NEGATIVE_INFINITY;
+  provePauseMs: number = limits.proveEveryMs;
   /** Whether it has been up at all. */
   wasUp = false;
   /** A newer start of its name has been seen. */
@@ -42,7 +43,9 @@ export class Peer {
   roundPauseMs: number = limits.roundEveryMs;
   /** By how much its clock was too far ahead when last heard; 0: it was not. */
   skewMs = 0;
-  /** When the log last said so. */
+  /** How far its wall clock was ahead of ours when it last told, with the way of its datagram. */
+  clockOffsetMs: number | undefined;
+  /** When the log last said that it is skewed. */
   skewNotedMs = Number.NEGATIVE_INFINITY;
   readonly ways = new Ways();
   readonly incoming: IncomingStream;

@@ -33,7 +33,7 @@ export class ExpiryWheel {
     record.slot = 0;
   }
 
-  /** Takes out all records whose slot has come. */
+  /** Takes out all records whose slot has come; not all of them are at their end. */
   due(wallMs: number): StoredRecord[] {
     const now = currentSlot(wallMs);
     const found: StoredRecord[] = [];
@@ -55,9 +55,13 @@ export class ExpiryWheel {
     return size;
   }
 
-  /** Slot numbers that have come: counted up from the last sweep, or sought after a clock step. */
+  /**
+   * Slot numbers that have come: counted up from the last sweep, or sought after a step ahead.
+   * After a step back it is all: what was late by the wrong clock waits in slots far ahead.
+   */
   #comeUp(now: number): number[] {
-    if (now < this.#swept || now - this.#swept > this.#slots.size) {
+    if (now < this.#swept) return [...this.#slots.keys()];
+    if (now - this.#swept > this.#slots.size) {
       return [...this.#slots.keys()].filter((slot) => slot <= now);
     }
     const slots: number[] = [];

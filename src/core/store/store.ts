@@ -1,9 +1,10 @@
 import { LRUCache } from "lru-cache";
 import { assert } from "../../base/assert.ts";
-import { type HashKey, hashId } from "../../session/fingerprint.ts";
+import { fingerprintOf, type HashKey, hashId } from "../../session/fingerprint.ts";
 import { merge } from "../../session/merge.ts";
 import type { SessionDelta } from "../../session/record.ts";
-import { laterStamp } from "../../session/stamp.ts";
+import { type Correction, restamp } from "../../session/restamp.ts";
+import { laterStamp, zeroStamp } from "../../session/stamp.ts";
 import type { Counters } from "../counters.ts";
 import { DigestTrie, leafCount } from "./digest-trie.ts";
 import { ExpiryWheel, isPast } from "./expiry-wheel.ts";
@@ -93,6 +94,37 @@ export class Store {
     this.#wheel.schedule(record, forgetAt, wallMs);
     this.#place(record);
     return { record, changed };
+  }
+
+  /**
+   * Gives what is stamped too late an earlier stamp; see session/restamp.ts. How many records
+   * changed, and the latest stamp time that any record has then.
+   */
+  restamp(correction: Correction, wallMs: number): { records: number; latestTime: number } {
+    let records = 0;
+    let latestTime = 0;
+    for (let leaf = 0; leaf < leafCount; leaf++) {
+      for (let record = this.#leaves[leaf]; record !== undefined; record = record.nextInLeaf) {
+        if (restamp(record, correction)) {
+          records += 1;
+          this.#restamped(record, wallMs);
+        }
+        latestTime = Math.max(latestTime, record.newest.time, record.expiry.stamp.time);
+      }
+    }
+    return { records, latestTime };
+  }
+
+  #restamped(record: StoredRecord, wallMs: number): void {
+    const { fingerprint } = record;
+    this.trie.toggle(record.leaf, fingerprint);
+    Object.assign(fingerprint, fingerprintOf(record, record.idHash));
+    this.trie.toggle(record.leaf, fingerprint);
+    record.newest = zeroStamp;
+    noteNewest(record, record);
+    record.ownDeadlineMs = 0;
+    if (record.dirtySince > 0) record.dirtySince = 1;
+    this.#wheel.schedule(record, forgetAtMs(record, this.#options.tombstoneRetentionMs), wallMs);
   }
 
   /** Whether some session may live elsewhere that this node has held and no longer does. */
