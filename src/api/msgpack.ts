@@ -1,3 +1,4 @@
+import { TextCache } from "../base/text-cache.ts";
 import type { Value } from "../session/record.ts";
 
 /**
@@ -19,6 +20,7 @@ interface NativeBuffer extends Buffer {
   utf8Write(text: string, offset: number, length: number): number;
 }
 
+const names = new TextCache();
 const two32 = 4_294_967_296;
 const noBytes = Buffer.alloc(0) as NativeBuffer;
 
@@ -120,6 +122,20 @@ export class MsgpackReader {
 
   /** Text; bytes that are not UTF-8 fail, because they could not be written back as they were. */
   text(): string {
+    const bytes = this.#takeText();
+    return bytes === 0 ? "" : this.#decode(this.#position - bytes, this.#position);
+  }
+
+  /** As `text`, for what many sessions have in common. */
+  name(): string {
+    const bytes = this.#takeText();
+    const [start, end] = [this.#position - bytes, this.#position];
+    const known = names.find(this.#buffer, start, end);
+    return known ?? names.keep(this.#decode(start, end), this.#buffer, start, end);
+  }
+
+  /** Moves past a text; how many octets it has, 0 also when it is none. */
+  #takeText(): number {
     const tag = this.#u8();
     let bytes = 0;
     if (tag >= 0xa0 && tag < 0xc0) bytes = tag - 0xa0;
@@ -128,8 +144,7 @@ export class MsgpackReader {
     else if (tag === 0xdb) bytes = this.#unsigned(4);
     else this.#failed = true;
     this.#textBytes = bytes;
-    if (!this.#take(bytes)) return "";
-    return this.#decode(this.#position - bytes, this.#position);
+    return this.#take(bytes) ? bytes : 0;
   }
 
   /** Bytes as the string that the store keeps: one character a byte. */

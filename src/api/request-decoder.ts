@@ -219,7 +219,7 @@ function decodeAttributes(reader: MsgpackReader): NamedValue[] | RefusalReason {
   if (count > limits.attributesPerSessionMax) return "attributesTooMany";
   const attributes: NamedValue[] = [];
   for (let index = 0; index < count && !reader.failed; index++) {
-    const name = reader.text();
+    const name = reader.name();
     if (!isName(reader)) return "nameInvalid";
     attributes.push({ name, value: reader.value() });
   }

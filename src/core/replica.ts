@@ -240,9 +240,9 @@ export class Replica {
    * that is given; else it must be fetched first.
    */
   knows(id: string, write?: Stamp): boolean {
-    const record = this.store.peek(id);
-    if (this.#join.phase === "joining" && record === undefined) return false;
+    if (this.#join.phase === "joining" && !this.store.has(id)) return false;
     if (write === undefined || write.tag === tagOf(this.#options.boot)) return true;
+    const record = this.store.peek(id);
     return record !== undefined && includesWrite(record, write);
   }
 

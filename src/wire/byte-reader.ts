@@ -1,9 +1,12 @@
 import { isUtf8 } from "node:buffer";
+import { TextCache } from "../base/text-cache.ts";
 
 /** A native method of Buffer that its type declarations leave out; half the cost of `toString`. */
 interface NativeBuffer extends Buffer {
   latin1Slice(start: number, end: number): string;
 }
+
+const names = new TextCache();
 
 /**
  * Reads foreign octets. It never throws: past the end, or at a malformed number, it turns `failed`
@@ -78,8 +81,20 @@ export class ByteReader {
   /** UTF-8 only: what replaces a malformed octet is longer than it, so it could not be sent on. */
   text(): string {
     const bytes = this.u8();
+    return this.#take(bytes) ? this.#decode(this.#position - bytes) : "";
+  }
+
+  /** As `text`, for what many sessions have in common. */
+  name(): string {
+    const bytes = this.u8();
     if (!this.#take(bytes)) return "";
-    const start = this.#position - bytes;
+    const buffer = this.#buffer;
+    const end = this.#position;
+    const start = end - bytes;
+    return names.find(buffer, start, end) ?? names.keep(this.#decode(start), buffer, start, end);
+  }
+
+  #decode(start: number): string {
     for (let index = start; index < this.#position; index++) {
       if ((this.#buffer[index] as number) >= 128) {
         this.#failed = !isUtf8(this.#buffer.subarray(start, this.#position));

@@ -194,7 +194,7 @@ class BlockReader {
     // may hold more. The octets themselves are bounded, and a wrong count runs out of them.
     const attributes: Attribute[] = [];
     for (let index = 0; index < count && !reader.failed; index++) {
-      const name = reader.text();
+      const name = reader.name();
       if (name.length === 0) reader.fail();
       const stamp = this.#nextStamp();
       const sizePlusOne = reader.varint();
