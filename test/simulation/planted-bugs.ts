@@ -135,7 +135,7 @@ const stream: readonly PlantedBug[] = [
   {
     name: "repairs do not linger",
     file: "core/stream/outgoing-stream.js",
-    find: 'if (sent.requester === "*" && sinceMs < limits.repairLingerMs)',
+    find: "if (isAnswered && sinceMs < limits.repairLingerMs)",
     replace: "if (false)",
     why: "a loss that many share is answered by as many multicasts",
   },
@@ -190,11 +190,11 @@ const stream: readonly PlantedBug[] = [
     why: "a node that was cut off for long remembers each number it missed",
   },
   {
-    name: "a record stays dirty after it was sent",
+    name: "what a slice leaves over is forgotten",
     file: "core/stream/outgoing-stream.js",
-    find: "record.dirtySince = 0;",
-    replace: "",
-    why: "its next change is never sent",
+    find: "return this.#sequence > before;",
+    replace: "this.#dirty.sweep(() => false);\n        return this.#sequence > before;",
+    why: "the change is never sent, nor any later one of its record",
   },
   {
     name: "the ring forgets after eight datagrams",
@@ -283,8 +283,8 @@ const promises: readonly PlantedBug[] = [
   {
     name: "what changed together is sent apart",
     file: "core/stream/outgoing-stream.js",
-    find: "if (group !== undefined)",
-    replace: "if (false)",
+    find: "if (group === undefined)",
+    replace: "if (true)",
     why: "a receiver has a moved session under both ids, or under none",
   },
 ];

@@ -227,6 +227,9 @@ export class SimNode implements Outbox {
   /** What the network keeps from a node it keeps from it whatever that does. */
   rejoin(): void {}
 
+  /** The network of the simulation takes everything. */
+  readonly backlogBytes = 0;
+
   /** A node that is reached by configured addresses has the same port after each start. */
   get address(): Address {
     return `node:${this.index}:${this.#world.options.paths.seeds ? 0 : this.#starts}`;

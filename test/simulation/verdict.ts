@@ -1,3 +1,4 @@
+import { limits } from "../../src/protocol/limits.ts";
 import { fingerprintOf, hashId, xorInto } from "../../src/session/fingerprint.ts";
 import { clusterIdentity } from "../../src/wire/datagram-codec.ts";
 import type { Issued } from "./issued.ts";
@@ -22,7 +23,7 @@ export const idleBytesPerSecondMax = 300;
 const idleBytesPerSecondAndWay = 180;
 
 /** Each number that was lost or late is asked for this often, and each ask may be answered. */
-const repairsPerLossMax = 7;
+const repairsPerLossMax = limits.nakTriesMax;
 const repairsFree = 100;
 
 export function correctNodes(nodes: readonly SimNode[]): (SimNode & { readonly life: Life })[] {
