@@ -7,6 +7,8 @@ export interface PlantedBug {
   readonly find: string;
   readonly replace: string;
   readonly why: string;
+  /** The test beside the simulator that notices it, where random seeds hardly could. */
+  readonly test?: string;
 }
 
 const dataModel: readonly PlantedBug[] = [
@@ -327,6 +329,55 @@ const paths: readonly PlantedBug[] = [
   },
 ];
 
+const pace: readonly PlantedBug[] = [
+  {
+    name: "the bucket is never refilled",
+    file: "core/stream/token-bucket.js",
+    find: "this.#bytes = Math.min(this.#burst, this.#bytes + sinceMs * this.#perMs);",
+    replace: "",
+    why: "after a burst nothing is sent any more",
+  },
+  {
+    name: "repairs are not charged",
+    file: "core/stream/pacer.js",
+    find: `this.#repairs.take(bytes);
+        this.#charge(bytes);`,
+    replace: "",
+    why: "loss makes a node send more, where it should send less",
+    test: "pacing",
+  },
+  {
+    name: "what waits is not asked for in time",
+    file: "core/stream/outgoing-stream.js",
+    find: "this.#resumeMs = this.#pacer.dueMs;",
+    replace: "this.#resumeMs = Number.POSITIVE_INFINITY;",
+    why: "what the rate held back leaves with the next heartbeat, if at all",
+  },
+  {
+    name: "a large session is announced as sent before it is",
+    file: "core/replica.js",
+    find: "sequence: this.#outgoing.sequence,",
+    replace: "sequence: this.#outgoing.sequenceTaken,",
+    why: "receivers ask for what has not been sent",
+  },
+  {
+    name: "a laggard counts like any other",
+    file: "core/stream/laggards.js",
+    find: "return median !== undefined && median < othersShareMax;",
+    replace: "return false;",
+    why: "one slow node slows all others down",
+    test: "pacing",
+  },
+  {
+    name: "all loss is taken for the rate's",
+    file: "core/stream/rate-control.js",
+    find: "if (fell || before > hopelessShare)",
+    replace: "if (true)",
+    why: "a bad cable takes the rate down to nothing",
+    test: "pacing",
+  },
+];
+
 export const plantedBugs: readonly PlantedBug[] = [
   ...dataModel,
   ...lifetimes,
@@ -334,4 +385,5 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...clusterState,
   ...promises,
   ...paths,
+  ...pace,
 ];

@@ -35,7 +35,7 @@ export function correctNodes(nodes: readonly SimNode[]): (SimNode & { readonly l
 export function hasConverged(nodes: readonly SimNode[]): boolean {
   let first: { high: number; low: number } | undefined;
   for (const { life } of correctNodes(nodes)) {
-    if (life.replica.phase !== "ready") return false;
+    if (life.replica.phase !== "ready" || life.replica.pending) return false;
     const { root } = life.replica.store.trie;
     first ??= root;
     if (root.high !== first.high || root.low !== first.low) return false;
@@ -48,7 +48,9 @@ export function whyNotConverged(nodes: readonly SimNode[]): string {
     .map(({ index, life }) => {
       const { high } = life.replica.store.trie.root;
       const root = (high >>> 0).toString(16);
-      return `node ${index} ${life.replica.phase} ${root} (${life.replica.store.recordCount})`;
+      const { phase, pending, store } = life.replica;
+      const waits = pending ? " sending" : "";
+      return `node ${index} ${phase}${waits} ${root} (${store.recordCount})`;
     })
     .join(", ");
 }

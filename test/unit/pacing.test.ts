@@ -82,7 +82,8 @@ class Paced {
 }
 
 test("a bucket gives what was saved up, then its rate, and takes debts into account", () => {
-  const bucket = new TokenBucket(10, 100);
+  const bucket = new TokenBucket();
+  bucket.resize(10, 100, 0);
   assert.equal(bucket.isOpen(0), true);
   bucket.take(150);
   assert.equal(bucket.isOpen(4), false);

@@ -25,6 +25,10 @@ export class Feedback {
   shareBeforeCut: number | undefined;
   /** Since when it alone has lost much; Infinity: it has not. */
   outlierSinceMs = Number.POSITIVE_INFINITY;
+  get isOutlier(): boolean {
+    return this.outlierSinceMs < Number.POSITIVE_INFINITY;
+  }
+
   /** It is not served until then, unless it goes on to lose. */
   leftOutUntilMs = Number.NEGATIVE_INFINITY;
   /** It gets no repairs, and its loss does not count. */

@@ -18,9 +18,8 @@ const leftOutShare = 0.05;
 
 /**
  * One slow receiver must not slow all others down. Who alone loses much of the stream has no say
- * in its rate from the first moment; if that lasts, it gets no repairs either, which would be as
- * many datagrams again. It is told that they are gone, and fetches what it lacks by anti-entropy,
- * at its own pace.
+ * in its rate, and few repairs, from the first moment; if that lasts, it gets none. It is told that
+ * they are gone, and fetches what it lacks by anti-entropy, at its own pace.
  */
 export class Laggards {
   readonly #outbox: Outbox;

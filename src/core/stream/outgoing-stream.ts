@@ -237,7 +237,7 @@ export class OutgoingStream {
     for (const range of nak.ranges) {
       const end = Math.min(range.first + range.count, this.#sequence + 1);
       for (let sequence = range.first; sequence < end; sequence++) {
-        if (!this.#repairOne(sequence, address, nowMs)) missed = true;
+        if (!this.#repairOne(sequence, requester, nowMs)) missed = true;
       }
     }
     if (missed) this.#miss(address, this.#ring.oldest);
@@ -250,11 +250,11 @@ export class OutgoingStream {
   }
 
   /** False: the ring no longer holds it. */
-  #repairOne(sequence: number, requester: Address, nowMs: number): boolean {
+  #repairOne(sequence: number, { address, feedback }: Requester, nowMs: number): boolean {
     const sent = this.#ring.get(sequence);
     if (sent === undefined) return false;
     const sinceMs = nowMs - sent.repairedAtMs;
-    const isShared = sent.requester !== requester && sinceMs < limits.repairSharedMs;
+    const isShared = sent.requester !== address && sinceMs < limits.repairSharedMs;
     // The asterisk is nobody's address: one multicast serves all who still ask.
     const isAnswered = !isShared || sent.requester === "*";
     if (isAnswered && sinceMs < limits.repairLingerMs) {
@@ -262,22 +262,22 @@ export class OutgoingStream {
       return true;
     }
     const full = this.#outbox.backlogBytes > limits.sendQueuePauseBytes;
-    if (full || !this.#pacer.mayRepair(nowMs)) {
+    if (full || !this.#pacer.mayRepair(feedback.isOutlier, nowMs)) {
       // The next ask finds more room; an answer that waited here would only be later than that.
       this.#counters.naks.repairsDeferred += 1;
       return true;
     }
-    sent.requester = isShared ? "*" : requester;
+    sent.requester = isShared ? "*" : address;
     sent.repairedAtMs = nowMs;
     const bytes = datagramBytesOf(sent.frame);
     if (isShared) {
       this.#counters.naks.repairsMulticast += 1;
-      this.#pacer.repaired(bytes * this.#outbox.fanOut);
+      this.#pacer.repaired(feedback.isOutlier, bytes * this.#outbox.fanOut);
       this.#outbox.multicast([sent.frame]);
     } else {
       this.#counters.naks.repairsUnicast += 1;
-      this.#pacer.repaired(bytes);
-      this.#outbox.unicast(requester, [sent.frame]);
+      this.#pacer.repaired(feedback.isOutlier, bytes);
+      this.#outbox.unicast(address, [sent.frame]);
     }
     return true;
   }

@@ -13,6 +13,8 @@ export interface Sent {
 
 /** Of the rate, for repairs: they cannot crowd out what is new, and it cannot crowd out them. */
 const repairShare = 0.5;
+/** Of that, for peers who alone lose much: one of them must not cost the others what is new. */
+const outlierShare = 0.1;
 
 /**
  * How fast numbered frames leave this node. All of them take from one bucket, copies by unicast
@@ -22,8 +24,9 @@ const repairShare = 0.5;
  */
 export class Pacer {
   readonly rateMax: number;
-  readonly #all: TokenBucket;
-  readonly #repairs: TokenBucket;
+  readonly #all = new TokenBucket();
+  readonly #repairs = new TokenBucket();
+  readonly #outliers = new TokenBucket();
   #rate: number;
   #datagrams = 0;
   #bytes = 0;
@@ -35,9 +38,7 @@ export class Pacer {
   constructor(rateMax: number) {
     this.rateMax = rateMax;
     this.#rate = rateMax;
-    const [perMs, burst] = sizeOf(rateMax);
-    this.#all = new TokenBucket(perMs, burst);
-    this.#repairs = new TokenBucket(perMs * repairShare, burst * repairShare);
+    this.#resize(Number.NEGATIVE_INFINITY);
   }
 
   get rate(): number {
@@ -50,9 +51,19 @@ export class Pacer {
 
   setRate(rate: number, nowMs: number): void {
     this.#rate = Math.min(this.rateMax, Math.max(this.rateMin, rate));
-    const [perMs, burst] = sizeOf(this.#rate);
-    this.#all.resize(perMs, burst, nowMs);
-    this.#repairs.resize(perMs * repairShare, burst * repairShare, nowMs);
+    this.#resize(nowMs);
+  }
+
+  #resize(nowMs: number): void {
+    const perMs = this.#rate / 1_000;
+    const burst = Math.max(limits.rateBurstBytesMin, perMs * limits.rateBurstMs);
+    for (const [bucket, share] of [
+      [this.#all, 1],
+      [this.#repairs, repairShare],
+      [this.#outliers, repairShare * outlierShare],
+    ] as const) {
+      bucket.resize(perMs * share, burst * share, nowMs);
+    }
   }
 
   /** Whether a delta that waits may leave. */
@@ -69,8 +80,9 @@ export class Pacer {
     return this.#limitedMs;
   }
 
-  mayRepair(nowMs: number): boolean {
-    return this.#repairs.isOpen(nowMs);
+  /** Whether a repair may leave; `outlier`: for a peer who alone loses much. */
+  mayRepair(outlier: boolean, nowMs: number): boolean {
+    return this.#repairs.isOpen(nowMs) && (!outlier || this.#outliers.isOpen(nowMs));
   }
 
   /** A number left for the first time. */
@@ -79,7 +91,8 @@ export class Pacer {
     this.#charge(bytes);
   }
 
-  repaired(bytes: number): void {
+  repaired(outlier: boolean, bytes: number): void {
+    if (outlier) this.#outliers.take(bytes);
     this.#repairs.take(bytes);
     this.#charge(bytes);
   }
@@ -106,9 +119,4 @@ export class Pacer {
     this.#limited = false;
     return sent;
   }
-}
-
-function sizeOf(rate: number): readonly [perMs: number, burst: number] {
-  const perMs = rate / 1_000;
-  return [perMs, Math.max(limits.rateBurstBytesMin, perMs * limits.rateBurstMs)];
 }

@@ -4,16 +4,11 @@
  * and the rate is kept all the same.
  */
 export class TokenBucket {
-  #perMs: number;
-  #burst: number;
-  #bytes: number;
+  #perMs = 0;
+  #burst = 0;
+  /** Until it has a size it is full, and has been so for ever. */
+  #bytes = Number.POSITIVE_INFINITY;
   #atMs = Number.NEGATIVE_INFINITY;
-
-  constructor(perMs: number, burst: number) {
-    this.#perMs = perMs;
-    this.#burst = burst;
-    this.#bytes = burst;
-  }
 
   /** From now on; what was saved up stays, as far as it fits. */
   resize(perMs: number, burst: number, nowMs: number): void {
@@ -40,8 +35,9 @@ export class TokenBucket {
 
   #refill(nowMs: number): void {
     if (nowMs <= this.#atMs) return;
-    const bytes = this.#bytes + (nowMs - this.#atMs) * this.#perMs;
-    this.#bytes = Math.min(this.#burst, bytes);
+    const sinceMs = nowMs - this.#atMs;
     this.#atMs = nowMs;
+    if (sinceMs === Number.POSITIVE_INFINITY) return;
+    this.#bytes = Math.min(this.#burst, this.#bytes + sinceMs * this.#perMs);
   }
 }
