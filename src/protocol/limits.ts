@@ -92,7 +92,7 @@ export const limits = {
 
   // Membership.
   heartbeatMs: 500,
-  heartbeatLadderMs: [5, 10, 25, 80, 240, 640] as readonly number[],
+  heartbeatLadderMs: [4, 6, 20, 80, 240, 640] as readonly number[],
   helloMs: [0, 60, 160, 320] as readonly number[],
   /** A node that has heard no peer with sessions by then starts alone. */
   joinAloneMs: 500,
