@@ -347,13 +347,6 @@ const pace: readonly PlantedBug[] = [
     test: "pacing",
   },
   {
-    name: "what waits is not asked for in time",
-    file: "core/stream/outgoing-stream.js",
-    find: "this.#resumeMs = this.#pacer.dueMs;",
-    replace: "this.#resumeMs = Number.POSITIVE_INFINITY;",
-    why: "what the rate held back leaves with the next heartbeat, if at all",
-  },
-  {
     name: "a large session is announced as sent before it is",
     file: "core/replica.js",
     find: "sequence: this.#outgoing.sequence,",
