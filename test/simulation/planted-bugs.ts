@@ -347,13 +347,6 @@ const pace: readonly PlantedBug[] = [
     test: "pacing",
   },
   {
-    name: "a large session is announced as sent before it is",
-    file: "core/replica.js",
-    find: "sequence: this.#outgoing.sequence,",
-    replace: "sequence: this.#outgoing.sequenceTaken,",
-    why: "receivers ask for what has not been sent",
-  },
-  {
     name: "a laggard counts like any other",
     file: "core/stream/laggards.js",
     find: "return median !== undefined && median < othersShareMax;",
