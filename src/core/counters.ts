@@ -11,6 +11,8 @@ export class Counters {
     skewedDeltas: 0,
     lateDeltas: 0,
     reassembliesDropped: 0,
+    /** Evicted while it waited to be sent, and so many waited that it was not. */
+    evictedUnsent: 0,
   };
   readonly naks = {
     sent: 0,
@@ -23,6 +25,17 @@ export class Counters {
     missesReceived: 0,
     sequencesLost: 0,
     foreignBoot: 0,
+    /** Not sent for want of rate: left to the next ask. */
+    repairsDeferred: 0,
+  };
+  readonly pacing = {
+    /** Turns in which deltas waited because the network did not take more. */
+    backlogPauses: 0,
+    cuts: 0,
+    /** Cuts that did not lower the loss and were taken back. */
+    cutsUndone: 0,
+    raises: 0,
+    laggards: 0,
   };
   readonly reconcile = {
     rounds: 0,

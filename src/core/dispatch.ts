@@ -66,7 +66,7 @@ export class Dispatch {
         this.#onData(peer, frame);
         return;
       case Tag.nak:
-        to.outgoing.repair(frame, peer.address, monotonicMs);
+        to.outgoing.repair(frame, peer, monotonicMs);
         return;
       case Tag.nakMiss:
         this.#counters.naks.missesReceived += 1;

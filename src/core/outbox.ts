@@ -17,6 +17,13 @@ export interface Outbox {
   fetched(ticket: number, known: boolean): void;
   /** Nobody's multicast arrives: the sockets should leave the group and join it again. */
   rejoin(): void;
+  /** Octets that were handed over and that the network has not taken yet. */
+  readonly backlogBytes: number;
+}
+
+/** A door that knows how many datagrams one to the group becomes. */
+export interface GroupOutbox extends Outbox {
+  readonly fanOut: number;
 }
 
 /** What an operator wants to read in the log. Never carries session ids. */
@@ -32,6 +39,7 @@ export type CoreEvent =
   | { readonly event: "name_taken"; readonly peer: PeerName; readonly by: BootId }
   | { readonly event: "multicast_lost"; readonly peer: PeerName; readonly fault: PathFault }
   | { readonly event: "multicast_back"; readonly peer: PeerName }
+  | { readonly event: "peer_lags" | "peer_keeps_up"; readonly peer: PeerName }
   | { readonly event: "tombstones_dropped"; readonly count: number }
   | { readonly event: "sessions_evicted"; readonly count: number };
 

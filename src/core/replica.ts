@@ -5,7 +5,7 @@ import { type BootId, type Datagram, type Heartbeat, type Phase, Tag } from "../
 import { limits } from "../protocol/limits.ts";
 import { HybridClock } from "../session/hybrid-clock.ts";
 import { includesWrite } from "../session/record.ts";
-import { type Stamp, tagOf } from "../session/stamp.ts";
+import { type Stamp, stampWallMs, tagOf } from "../session/stamp.ts";
 import { ClockRecovery } from "./clock-recovery.ts";
 import type {
   AckRequest,
@@ -39,6 +39,8 @@ import { Store, type StoreOptions } from "./store/store.ts";
 import { StoreAlarms } from "./store/store-alarms.ts";
 import { Confirmations } from "./stream/confirmations.ts";
 import { OutgoingStream } from "./stream/outgoing-stream.ts";
+import { Pacer } from "./stream/pacer.ts";
+import { RateControl } from "./stream/rate-control.ts";
 
 export interface ReplicaOptions extends StoreOptions {
   readonly boot: BootId;
@@ -47,6 +49,8 @@ export interface ReplicaOptions extends StoreOptions {
   readonly absoluteMsDefault: number;
   /** Multicast unless told otherwise. */
   readonly mode?: GossipMode;
+  /** How fast this node sends deltas and repairs at most, copies counted each. */
+  readonly rateBytesPerSecondMax?: number;
 }
 
 /**
@@ -67,6 +71,8 @@ export class Replica {
   readonly #suspicion: Suspicion;
   readonly #sessions: Sessions;
   readonly #intake: Intake;
+  readonly #pacer: Pacer;
+  readonly #rateControl: RateControl;
   readonly #outgoing: OutgoingStream;
   readonly #heartbeats: HeartbeatSchedule;
   readonly #donor: Donor;
@@ -103,7 +109,9 @@ export class Replica {
     const speaker = { boot: options.boot, heartbeat: () => this.#heartbeat(false) };
     this.#suspicion = new Suspicion(speaker, prng, this.peers, outbox, counters);
     this.#heartbeats = new HeartbeatSchedule(prng);
-    this.#outgoing = new OutgoingStream(self, codec, outbox, counters);
+    this.#pacer = new Pacer(options.rateBytesPerSecondMax ?? limits.rateBytesPerSecondDefault);
+    this.#rateControl = new RateControl(this.#pacer, outbox, counters);
+    this.#outgoing = new OutgoingStream(self, codec, this.#pacer, outbox, counters);
     this.#sessions = new Sessions(
       {
         tag,
@@ -228,7 +236,7 @@ export class Replica {
    */
   confirm(id: string, ack: AckRequest, now: Now): number | undefined {
     const record = this.store.peek(id);
-    return this.#confirmations.wait(record, ack, this.#outgoing.sequence, now.monotonicMs);
+    return this.#confirmations.wait(record, ack, this.#outgoing.sequenceTaken, now.monotonicMs);
   }
 
   list(query: ListQuery, now: Now): ListPage {
@@ -264,11 +272,9 @@ export class Replica {
     }
     this.#recovery.tick(now);
     this.#group.tick(this.peers, monotonicMs);
-    if (this.#outgoing.pending) {
-      this.#outgoing.flush();
-      this.#heartbeats.dataSent(monotonicMs);
-    }
-    this.#confirmations.sent(this.#outgoing.sequence, monotonicMs);
+    this.#rateControl.tick(this.#receivers(), monotonicMs);
+    if (this.#outgoing.flush(monotonicMs)) this.#heartbeats.dataSent(monotonicMs);
+    this.#confirmations.sent(this.#outgoing.sequenceTaken, monotonicMs);
     this.#confirmations.tick(monotonicMs);
     this.peers.tick(monotonicMs);
     this.#suspicion.tick(monotonicMs);
@@ -286,8 +292,8 @@ export class Replica {
   /** Monotonic time by which `tick` must be called again; -Infinity: as soon as possible. */
   deadline(): number {
     if (this.#hasLeft) return Number.POSITIVE_INFINITY;
-    if (this.#outgoing.pending) return Number.NEGATIVE_INFINITY;
     let dueMs = Math.min(
+      this.#outgoing.dueMs,
       this.#sweepDueMs,
       this.#heartbeats.dueMs,
       this.peers.dueMs,
@@ -320,6 +326,26 @@ export class Replica {
     return this.#suspicion.isolated;
   }
 
+  /** How deltas leave, for `stats`. */
+  pacing(wallMs: number): Record<string, number> {
+    const { oldestDirty, dirtyRecords } = this.#outgoing;
+    const lagMs = oldestDirty === undefined ? 0 : Math.max(0, wallMs - stampWallMs(oldestDirty));
+    return {
+      rateBytesPerSecond: Math.round(this.#pacer.rate),
+      rateBytesPerSecondMax: this.#pacer.rateMax,
+      /** For how long something has waited for the rate, in all. */
+      limitedMs: Math.round(this.#pacer.limitedMs),
+      dirtyRecords,
+      /** For how long the change that waits longest has. */
+      lagMs: Math.round(lagMs),
+    };
+  }
+
+  /** Whether something that was written here waits to be sent. */
+  get pending(): boolean {
+    return this.#outgoing.pending;
+  }
+
   /** Sizes of what is buffered, for `stats`. */
   get buffers(): Record<string, number> {
     let missing = 0;
@@ -344,6 +370,11 @@ export class Replica {
       this.#askForMissing(peer);
       if (peer.lacksData) this.#repairing = true;
     }
+  }
+
+  /** To whom the stream goes. */
+  *#receivers(): Generator<Peer> {
+    for (const peer of this.peers.all()) if (peer.state === "up") yield peer;
   }
 
   #askForMissing(peer: Peer): void {
@@ -375,7 +406,8 @@ export class Replica {
 
   /** Three times, since nobody repairs a LEAVE. */
   #depart(nowMs: number): void {
-    if (this.#hasLeft || !this.#departure.isOver(this.peers, this.store.trie.root, nowMs)) return;
+    const { root } = this.store.trie;
+    if (this.#hasLeft || !this.#departure.isOver(this.peers, root, this.pending, nowMs)) return;
     this.#hasLeft = true;
     for (let times = 0; times < 3; times++) this.#outbox.multicast([{ tag: Tag.leave }]);
   }

@@ -20,6 +20,7 @@ export interface Configuration {
     readonly interface: string;
     readonly ttl: number;
     readonly receiveBufferBytes: number;
+    readonly rateBytesPerSecondMax: number;
     readonly insecurePlaintext: boolean;
     readonly faultDropRate: number;
   };
@@ -100,6 +101,11 @@ export const schema: { readonly [K in ConfigurationKey]: Setting<ConfigurationVa
   }),
   "gossip.ttl": integer({ default: 1, min: 0, max: 255 }),
   "gossip.receiveBufferBytes": integer({ default: 4_194_304, min: 8_192, max: 1_073_741_824 }),
+  "gossip.rateBytesPerSecondMax": integer({
+    default: limits.rateBytesPerSecondDefault,
+    min: limits.rateBytesPerSecondMin,
+    max: 1_099_511_627_776,
+  }),
   "gossip.insecurePlaintext": flag({ default: false }),
   "gossip.faultDropRate": fraction({ default: 0, min: 0, max: 0.9 }),
   "sessions.bytesMax": integer({

@@ -64,6 +64,7 @@ export function loadConfiguration(sources: ConfigurationSources): LoadedConfigur
       interface: value("gossip.interface"),
       ttl: value("gossip.ttl"),
       receiveBufferBytes: value("gossip.receiveBufferBytes"),
+      rateBytesPerSecondMax: value("gossip.rateBytesPerSecondMax"),
       insecurePlaintext: value("gossip.insecurePlaintext"),
       faultDropRate: value("gossip.faultDropRate"),
     },

@@ -50,6 +50,15 @@ export function logCoreEvent(log: Log, event: CoreEvent): void {
     case "multicast_back":
       log.info(event.event, { ...event.peer });
       return;
+    case "peer_lags":
+      log.warn(event.event, {
+        ...event.peer,
+        remedy: "it misses much of what others get: give it more CPU or receive buffer",
+      });
+      return;
+    case "peer_keeps_up":
+      log.info(event.event, { ...event.peer });
+      return;
     case "name_taken":
       log.error(event.event, {
         ...event.peer,

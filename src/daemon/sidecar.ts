@@ -114,6 +114,7 @@ function driverOptions(
       tombstonesMax: sessions.tombstonesMax,
       tombstoneRetentionMs: sessions.tombstoneRetentionMs,
       mode: gossip.mode,
+      rateBytesPerSecondMax: gossip.rateBytesPerSecondMax,
       idleMsDefault: sessions.idleMs,
       absoluteMsDefault: sessions.absoluteMs,
     },

@@ -46,6 +46,11 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
       address: transport?.address,
       receiveBufferBytes: transport?.receiveBufferBytes,
     },
+    pacing: {
+      ...replica.pacing(now.wallMs),
+      ...counters.pacing,
+      backlogBytes: driver.backlogBytes,
+    },
     naks: counters.naks,
     confirmations: counters.confirmations,
     stream: counters.stream,
@@ -79,6 +84,10 @@ function describePeer(peer: Peer, nowMs: number): Record<string, unknown> {
     missingSequences: peer.incoming.missingCount,
     skewMs: peer.skewMs,
     clockOffsetMs: peer.clockOffsetMs,
+    /** Of what this node sent lately, the share that it missed. */
+    missedShare: Math.round(peer.feedback.share * 1_000) / 1_000,
+    /** Whether it misses so much that it is left to anti-entropy. */
+    lags: peer.feedback.leftOut,
   };
 }
 

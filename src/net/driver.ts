@@ -97,6 +97,10 @@ export class Driver implements Outbox {
     this.#transport?.rejoin();
   }
 
+  get backlogBytes(): number {
+    return this.#transport?.queuedBytes ?? 0;
+  }
+
   unicast(address: Address, frames: readonly Frame[]): void {
     this.#transport?.unicast(address, this.#encode(frames));
   }

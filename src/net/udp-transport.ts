@@ -39,6 +39,8 @@ export interface Transport {
   readonly address: Address;
   /** What the kernel granted of `receiveBufferBytes`. */
   readonly receiveBufferBytes: number;
+  /** Octets that the kernel has not taken yet. */
+  readonly queuedBytes: number;
   multicast(bytes: Buffer): void;
   unicast(address: Address, bytes: Buffer): void;
   /** Leaves the group and joins it again, so that switches hear of it. */
@@ -116,6 +118,10 @@ class UdpTransport implements Transport {
     this.receiveBufferBytes = grantedBytes(group ?? unicast);
   }
 
+  get queuedBytes(): number {
+    return this.#closing === undefined ? this.#unicast.getSendQueueSize() : 0;
+  }
+
   multicast(bytes: Buffer): void {
     if (this.#group !== undefined) this.#send(bytes, this.#options.port, this.#host);
   }
@@ -145,7 +151,7 @@ class UdpTransport implements Transport {
   #send(bytes: Buffer, port: number, host: string): void {
     if (this.#closing !== undefined) return;
     // Without this bound a network that takes nothing would fill the memory.
-    if (this.#unicast.getSendQueueSize() > limits.sendQueueBytesMax) {
+    if (this.queuedBytes > limits.sendQueueBytesMax) {
       this.counters.queueDropped += 1;
       return;
     }

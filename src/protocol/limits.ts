@@ -13,7 +13,11 @@ export const limits = {
   /** Room for the AEAD tag, kept free in unsealed datagrams too: sizes do not depend on a key. */
   sealBytes: 16,
   frameHeaderBytes: 3,
-  /** Octets that wait for the kernel to take them; beyond it datagrams are dropped unsent. */
+  /** Octets that wait for the kernel to take them: beyond this no delta or repair is added... */
+  sendQueuePauseBytes: 262_144,
+  /** ...until a look, this often, shows that it has taken some... */
+  sendQueueLookMs: 2,
+  /** ...and beyond this any datagram is dropped unsent. */
   sendQueueBytesMax: 8_388_608,
 
   // Sessions.
@@ -48,10 +52,11 @@ export const limits = {
   nakSequencesMax: 128,
   /** Between two NAKs to one peer when one could not name all that is missing. */
   nakPauseMs: 5,
-  nakTriesMax: 7,
+  nakTriesMax: 8,
   nakDelayMs: 5,
   nakJitterMs: 2,
-  nakRetryMs: 20,
+  /** Longer than a repair lingers, or the second ask would find nobody who answers. */
+  nakRetryMs: 12,
   nakRetryMsMax: 320,
   repairLingerMs: 10,
   repairSharedMs: 50,
@@ -60,9 +65,34 @@ export const limits = {
   reassemblyMessagesMax: 64,
   reassemblyMs: 3_000,
 
+  // Pace: how fast numbered frames leave, and what is made of their loss.
+  /** Where the rate starts and what bounds it, unless the configuration says otherwise. */
+  rateBytesPerSecondDefault: 67_108_864,
+  /** However much is lost, so fast anybody may send. */
+  rateBytesPerSecondMin: 131_072,
+  /** What the bucket holds: this time's worth of the rate, and no less than that. */
+  rateBurstMs: 10,
+  rateBurstBytesMin: 32_768,
+  /** Datagrams in one turn of the event loop; then what has arrived has its turn. */
+  sendSliceDatagramsMax: 32,
+  /** Loss is judged over this time, and up to that, until so many numbers were sent... */
+  rateJudgeMs: 250,
+  rateJudgeMsMax: 2_000,
+  rateJudgeDatagrams: 200,
+  /** ...and not at all when it were fewer than this. */
+  rateJudgeDatagramsMin: 50,
+  /** After a cut the rate is not raised for so long. */
+  rateRaiseAfterMs: 1_000,
+  /** Loss that no cut has lowered is looked into again after this. */
+  lossBaseMs: 30_000,
+  /** Who alone loses much for so long is left to anti-entropy, until it has not for as long. */
+  laggardMs: 5_000,
+  /** The list of waiting records is cleared of evicted ones when it is this long, or doubled. */
+  dirtyRecordsMin: 65_536,
+
   // Membership.
   heartbeatMs: 500,
-  heartbeatLadderMs: [20, 40, 80, 160, 320, 640] as readonly number[],
+  heartbeatLadderMs: [4, 6, 20, 80, 240, 640] as readonly number[],
   helloMs: [0, 60, 160, 320] as readonly number[],
   /** A node that has heard no peer with sessions by then starts alone. */
   joinAloneMs: 500,
@@ -71,6 +101,8 @@ export const limits = {
   /** A leaving node asks this often whether its peers hold what it holds, for this long at most. */
   leaveHelloMs: 100,
   leaveMsMax: 1_000,
+  /** What waits to be sent is sent before that, for this long at most. */
+  leaveFlushMsMax: 5_000,
   pingAfterMs: 900,
   pingEveryMs: 300,
   /** A silent peer is suspected after this: others are asked, and it is, this often... */
@@ -202,6 +234,15 @@ assert(
   limits.repairRingDatagramsMax >= 4 * limits.fragmentsPerMessageMax,
   "the repair ring holds several of the largest sessions",
 );
+assert(
+  limits.nakRetryMs >= limits.repairLingerMs + 2,
+  "a second ask finds the first one's linger over",
+);
+assert(
+  limits.rateBurstBytesMin >= limits.datagramBytesMax && limits.sendSliceDatagramsMax > 0,
+  "a datagram fits the bucket and the slice",
+);
+assert(limits.sendQueuePauseBytes < limits.sendQueueBytesMax, "deltas wait before any is dropped");
 assert(limits.reassemblyBytesMax >= 4 * limits.sessionBytesMax, "several sessions reassemble");
 assert(limits.gapAheadMax <= limits.repairRingDatagramsMax, "no NAK for what no ring can hold");
 assert(

@@ -1,31 +1,42 @@
 import { parseArgs } from "node:util";
 import { benchLocal } from "./local.ts";
 import { describeMachine } from "./measure.ts";
-import { benchReplication } from "./replication.ts";
+import { benchOverload } from "./overload.ts";
+import { benchLoss, benchReplication } from "./replication.ts";
 
 /**
- * `npm run bench -- replication|local [--quick] [--json]`. Figures are medians with their spread;
- * `--quick` only shows that the bench runs. With `--json` the last line is one object.
+ * `npm run bench -- replication|local|overload [--quick] [--json]`. Figures are medians with their
+ * spread; `--quick` only shows that the bench runs. With `--json` the last line is one object.
+ * `replication --loss 0.1` holds a cluster that loses a tenth of all datagrams against one that
+ * loses none; `overload --seconds 30` offers ten times what may be sent.
  */
 const { values, positionals } = parseArgs({
-  options: { quick: { type: "boolean" }, json: { type: "boolean" }, nodes: { type: "string" } },
+  options: {
+    quick: { type: "boolean" },
+    json: { type: "boolean" },
+    nodes: { type: "string" },
+    loss: { type: "string" },
+    seconds: { type: "string" },
+  },
   allowPositionals: true,
 });
 const quick = values.quick === true;
 const print = (line: string) => process.stdout.write(`${line}\n`);
 const nodes = values.nodes?.split(",").map(Number) ?? (quick ? [2] : [2, 4, 8]);
 
+const replication = {
+  nodes,
+  repeats: quick ? 1 : 5,
+  updates: quick ? 20_000 : 200_000,
+  loneWrites: quick ? 200 : 2_000,
+};
+
 const benches: Record<string, () => Promise<readonly unknown[]>> = {
   replication: () =>
-    benchReplication(
-      {
-        nodes,
-        repeats: quick ? 1 : 5,
-        updates: quick ? 20_000 : 200_000,
-        loneWrites: quick ? 200 : 2_000,
-      },
-      print,
-    ),
+    values.loss === undefined
+      ? benchReplication(replication, print)
+      : benchLoss({ ...replication, loss: Number(values.loss) }, print),
+  overload: () => benchOverload({ seconds: Number(values.seconds ?? (quick ? 3 : 30)) }, print),
   local: () => benchLocal({ repeats: quick ? 1 : 5, gets: quick ? 20_000 : 200_000 }, print),
 };
 

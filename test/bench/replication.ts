@@ -137,6 +137,73 @@ async function throughput(cluster: ProcessCluster, client: Client, updates: numb
   };
 }
 
+export interface LossResult {
+  readonly nodes: number;
+  readonly loss: number;
+  readonly updatesPerSecond: number;
+  readonly losslessUpdatesPerSecond: number;
+  readonly ratio: number;
+  readonly latencyMicros: { readonly p50: number; readonly p99: number };
+}
+
+/**
+ * The same load on a cluster whose nodes throw away this share of all that arrives, and on one that
+ * does not, in turns. A run ends when all nodes hold the same: what was lost for good comes by
+ * anti-entropy, and what had to wait was merged.
+ */
+export async function benchLoss(
+  options: ReplicationOptions & { readonly loss: number },
+  print: (line: string) => void,
+): Promise<LossResult[]> {
+  const results: LossResult[] = [];
+  for (const nodes of options.nodes) {
+    const lossless = await ProcessCluster.open();
+    const lossy = await ProcessCluster.open();
+    const dropping = { SESSIONCAST_GOSSIP_FAULT_DROP_RATE: String(options.loss) };
+    try {
+      for (let index = 0; index < nodes; index++) {
+        await lossless.add(`n${index}`).start();
+        await lossy.add(`n${index}`, dropping).start();
+      }
+      const rates: number[] = [];
+      const losslessRates: number[] = [];
+      for (let repeat = 0; repeat < options.repeats; repeat++) {
+        losslessRates.push(await convergingRun(lossless, options.updates));
+        rates.push(await convergingRun(lossy, options.updates));
+      }
+      const client = await (lossy.nodes[0] as SidecarProcess).client();
+      const latencies = await loneWrites(lossy, client, options.loneWrites);
+      const ratio = median(rates) / median(losslessRates);
+      print(`${nodes} nodes, ${options.loss * 100} % lost${" ".repeat(16)}with loss | without`);
+      print(`  updates/s on every node     ${withSpread(rates)} | ${withSpread(losslessRates)}`);
+      print(`  lone write seen there, us   ${quantiles(latencies)}`);
+      results.push({
+        nodes,
+        loss: options.loss,
+        updatesPerSecond: Math.round(median(rates)),
+        losslessUpdatesPerSecond: Math.round(median(losslessRates)),
+        ratio: round(ratio, 2),
+        latencyMicros: {
+          p50: round(percentile(latencies, 0.5)),
+          p99: round(percentile(latencies, 0.99)),
+        },
+      });
+    } finally {
+      await lossless.close();
+      await lossy.close();
+    }
+  }
+  return results;
+}
+
+async function convergingRun(cluster: ProcessCluster, updates: number): Promise<number> {
+  const client = await (cluster.nodes[0] as SidecarProcess).client();
+  const startMs = performance.now();
+  await pipelined(updates, inFlight, (index) => client.set(idOf(index), { value, index }));
+  await cluster.converged(Math.min(updates, sessionCount));
+  return (updates / (performance.now() - startMs)) * 1_000;
+}
+
 /** Every node has applied as many deltas as were written: none was conflated, none is missing. */
 async function allApplied(
   cluster: ProcessCluster,

@@ -1,6 +1,7 @@
 /**
  * Shows that the simulator has teeth: each planted bug is put into a copy of the compiled core, and
- * seeds are run on it until one fails. One that survives all seeds is a hole in the simulator.
+ * seeds are run on it until one fails, or a test that it names. One that survives is a hole in the
+ * simulator.
  *
  *     npm run sim:canary [-- --runs 500] [--only text]
  */
@@ -71,6 +72,14 @@ function simulate(folder: string, runs: number): Verdict {
   return { caught: true, text: `seed ${options.seed}: ${failure.rule}` };
 }
 
+/** A test beside the simulator: its file has to fail. */
+function runTest(folder: string, name: string): Verdict {
+  const path = join(folder, "test", "simulation", `${name}.test.js`);
+  const result = spawnSync(process.execPath, ["--test", path], { encoding: "utf8" });
+  if (result.status === 0) return { caught: false, text: `survived the tests on ${name}` };
+  return { caught: true, text: `the tests on ${name}` };
+}
+
 function tryBug(bug: PlantedBug, runs: number): boolean {
   const folder = makeCopy();
   try {
@@ -81,7 +90,8 @@ function tryBug(bug: PlantedBug, runs: number): boolean {
       return false;
     }
     writeFileSync(path, planted);
-    const { caught, text } = simulate(folder, runs);
+    const { test } = bug;
+    const { caught, text } = test === undefined ? simulate(folder, runs) : runTest(folder, test);
     print(`${caught ? "caught  " : "SURVIVED"}  ${bug.name}: ${text}`);
     if (!caught) print(`          ${bug.why}`);
     return caught;

@@ -91,6 +91,8 @@ export interface NodeOptions {
   /** Does everything ten times slower. */
   readonly laggard: number | null;
   readonly foreign: number | null;
+  /** So low that deltas and repairs have to wait for it; null: the one by default. */
+  readonly rateBytesPerSecondMax: number | null;
   readonly startSpreadMs: number;
 }
 
@@ -154,7 +156,7 @@ export function drawOptions(seed: number, wishes: Wishes = {}): SimulationOption
     clocks: drawClocks(seed, nodes, calm),
     node: calm ? gentleNodes : drawNodes(seed, nodes),
     workload: drawWorkload(seed, many, calm),
-    limits: calm ? {} : drawLimits(seed),
+    limits: calm ? drawSlices(seed) : { ...drawLimits(seed), ...drawSlices(seed) },
     features: wanted,
   };
 }
@@ -258,6 +260,7 @@ const gentleNodes: NodeOptions = {
   tiny: null,
   laggard: null,
   foreign: null,
+  rateBytesPerSecondMax: null,
   startSpreadMs: 0,
 };
 
@@ -282,6 +285,9 @@ function drawNodes(seed: number, nodes: number): NodeOptions {
     })),
     laggard: maybe(seed, "laggard", several * 0.1, (prng) => prng.below(nodes)),
     foreign: maybe(seed, "foreign", several * 0.1, (prng) => prng.below(nodes)),
+    rateBytesPerSecondMax: maybe(seed, "rate", 0.25, (prng) =>
+      Math.round(scaled(prng, 50_000, 2_000_000) * Math.max(1, nodes / 4)),
+    ),
     startSpreadMs: maybe(seed, "spread", 0.6, (prng) => scaled(prng, 10, 5_000)) ?? 0,
   };
 }
@@ -315,6 +321,12 @@ function drawWorkload(seed: number, many: boolean, calm: boolean): WorkloadOptio
   };
 }
 
+/** Sending in small turns takes no time, so that no demand depends on it. */
+function drawSlices(seed: number): Record<string, number> {
+  const slice = maybe(seed, "limit sendSliceDatagramsMax", 0.4, (prng) => integer(prng, 1, 8));
+  return slice === null ? {} : { sendSliceDatagramsMax: slice };
+}
+
 function drawLimits(seed: number): Record<string, number> {
   const drawn: Record<string, number> = {};
   const small = (name: string, share: number, low: number, high: number) => {
@@ -333,5 +345,10 @@ function drawLimits(seed: number): Record<string, number> {
   small("transferIncomingMax", 0.2, 1, 2);
   small("digestNodesPerRoundMax", 0.1, 4, 64);
   small("peerForgetMs", 0.2, 3_000, 30_000);
+  small("rateBytesPerSecondMin", 0.2, 20_000, 100_000);
+  small("rateJudgeDatagrams", 0.3, 10, 100);
+  small("rateJudgeDatagramsMin", 0.3, 5, 40);
+  small("laggardMs", 0.3, 500, 4_000);
+  small("dirtyRecordsMin", 0.2, 4, 100);
   return drawn;
 }

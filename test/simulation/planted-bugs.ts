@@ -7,6 +7,8 @@ export interface PlantedBug {
   readonly find: string;
   readonly replace: string;
   readonly why: string;
+  /** The test beside the simulator that notices it, where random seeds hardly could. */
+  readonly test?: string;
 }
 
 const dataModel: readonly PlantedBug[] = [
@@ -159,7 +161,7 @@ const stream: readonly PlantedBug[] = [
   {
     name: "repairs do not linger",
     file: "core/stream/outgoing-stream.js",
-    find: 'if (sent.requester === "*" && sinceMs < limits.repairLingerMs)',
+    find: "if (isAnswered && sinceMs < limits.repairLingerMs)",
     replace: "if (false)",
     why: "a loss that many share is answered by as many multicasts",
   },
@@ -214,11 +216,11 @@ const stream: readonly PlantedBug[] = [
     why: "a node that was cut off for long remembers each number it missed",
   },
   {
-    name: "a record stays dirty after it was sent",
+    name: "what a slice leaves over is forgotten",
     file: "core/stream/outgoing-stream.js",
-    find: "record.dirtySince = 0;",
-    replace: "",
-    why: "its next change is never sent",
+    find: "return this.#sequence > before;",
+    replace: "this.#dirty.sweep(() => false);\n        return this.#sequence > before;",
+    why: "the change is never sent, nor any later one of its record",
   },
   {
     name: "the ring forgets after eight datagrams",
@@ -321,8 +323,8 @@ const promises: readonly PlantedBug[] = [
   {
     name: "what changed together is sent apart",
     file: "core/stream/outgoing-stream.js",
-    find: "if (group !== undefined)",
-    replace: "if (false)",
+    find: "if (group === undefined)",
+    replace: "if (true)",
     why: "a receiver has a moved session under both ids, or under none",
   },
 ];
@@ -365,6 +367,41 @@ const paths: readonly PlantedBug[] = [
   },
 ];
 
+const pace: readonly PlantedBug[] = [
+  {
+    name: "the bucket is never refilled",
+    file: "core/stream/token-bucket.js",
+    find: "this.#bytes = Math.min(this.#burst, this.#bytes + sinceMs * this.#perMs);",
+    replace: "",
+    why: "after a burst nothing is sent any more",
+  },
+  {
+    name: "repairs are not charged",
+    file: "core/stream/pacer.js",
+    find: `this.#repairs.take(bytes);
+        this.#charge(bytes);`,
+    replace: "",
+    why: "loss makes a node send more, where it should send less",
+    test: "pacing",
+  },
+  {
+    name: "a laggard counts like any other",
+    file: "core/stream/laggards.js",
+    find: "return median !== undefined && median < othersShareMax;",
+    replace: "return false;",
+    why: "one slow node slows all others down",
+    test: "pacing",
+  },
+  {
+    name: "all loss is taken for the rate's",
+    file: "core/stream/rate-control.js",
+    find: "if (fell || before > hopelessShare)",
+    replace: "if (true)",
+    why: "a bad cable takes the rate down to nothing",
+    test: "pacing",
+  },
+];
+
 export const plantedBugs: readonly PlantedBug[] = [
   ...dataModel,
   ...clocks,
@@ -373,4 +410,5 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...clusterState,
   ...promises,
   ...paths,
+  ...pace,
 ];

@@ -1,3 +1,5 @@
+import { limits } from "../../src/protocol/limits.ts";
+import { stampWallMs } from "../../src/session/stamp.ts";
 import { CheckedClient, type ClientShell } from "./checked-client.ts";
 import type { Life, SimNode } from "./sim-node.ts";
 import { correctNodes } from "./verdict.ts";
@@ -28,10 +30,21 @@ export function checkReach(shell: ReachShell, advance: (forMs: number) => void):
     client.create(node, idOf(node), [{ name: "last", value: "write" }], lifetime);
     node.wake();
   }
+  // A clock that is ahead, though not too far for its neighbours, has drawn those of others along.
+  const refuses = new Set(
+    nodes.flatMap((node) => {
+      const { wallMs } = node.clock.at(shell.nowMs);
+      const ahead = nodes.filter(
+        ({ life }) => stampWallMs(life.replica.clockTime) > wallMs + limits.clockDriftMsMax,
+      );
+      return ahead.map((writer) => `${writer.index} ${node.index}`);
+    }),
+  );
   advance(reachMsMax);
   const holds = ({ life }: { readonly life: Life }, id: string) => life.replica.store.has(id);
   for (const writer of nodes) {
     for (const node of nodes) {
+      if (refuses.has(`${writer.index} ${node.index}`)) continue;
       const fact = () => `${node.label} lacks what ${writer.label} wrote`;
       hold(holds(node, idOf(writer)), "writes-arrive-by-themselves", fact);
     }

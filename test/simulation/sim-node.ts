@@ -11,6 +11,7 @@ import { Inbox } from "./inbox.ts";
 import type { Issued } from "./issued.ts";
 import { type Network, type Packet, packetOf } from "./network.ts";
 import type { SimulationOptions } from "./options.ts";
+import { PaceWatch } from "./pace-watch.ts";
 import { StoreWatch } from "./store-watch.ts";
 import { StreamWatch } from "./stream-watch.ts";
 import type { Trace } from "./trace.ts";
@@ -42,6 +43,7 @@ export interface Life {
   readonly codec: DatagramCodec;
   readonly stores: StoreWatch | undefined;
   readonly streams: StreamWatch | undefined;
+  readonly pace: PaceWatch;
   readonly startedMs: number;
 }
 
@@ -114,6 +116,10 @@ export class SimNode implements Outbox {
     return stampWallMs(clockTime) > this.clock.at(nowMs).wallMs + limits.clockDriftMsMax;
   }
 
+  get #rateMax(): number {
+    return this.#world.options.node.rateBytesPerSecondMax ?? limits.rateBytesPerSecondDefault;
+  }
+
   get foreign(): boolean {
     return this.#world.options.node.foreign === this.index;
   }
@@ -140,6 +146,7 @@ export class SimNode implements Outbox {
         idleMsDefault,
         absoluteMsDefault: 0,
         mode: options.paths.unicast ? "unicast" : "multicast",
+        rateBytesPerSecondMax: this.#rateMax,
       },
       deltaCodec,
       this,
@@ -155,6 +162,7 @@ export class SimNode implements Outbox {
       codec: new DatagramCodec(boot, identity),
       stores: watched ? new StoreWatch(replica.store, issued, watch) : undefined,
       streams: watched ? new StreamWatch(label) : undefined,
+      pace: new PaceWatch(label, this.#rateMax, this.clock.at(nowMs).monotonicMs),
       startedMs: nowMs,
     };
     this.tainted = this.clock.aheadMs(nowMs) > limits.clockDriftMsMax;
@@ -211,8 +219,9 @@ export class SimNode implements Outbox {
   }
 
   multicast(frames: readonly Frame[], copies: readonly Address[] = []): void {
-    const packet = this.#pack(frames, "multicast");
     const { network, options } = this.#world;
+    const fanOut = copies.length + (options.paths.unicast ? 0 : 1);
+    const packet = this.#pack(frames, "multicast", fanOut);
     const receivers = copies.flatMap((address) => this.#world.nodeAt(address) ?? []);
     if (!options.paths.unicast) {
       this.bytesSent += packet.bytes.length;
@@ -222,11 +231,14 @@ export class SimNode implements Outbox {
   }
 
   unicast(address: Address, frames: readonly Frame[]): void {
-    this.#send(address, this.#pack(frames, "unicast"));
+    this.#send(address, this.#pack(frames, "unicast", 1));
   }
 
   /** What the network keeps from a node it keeps from it whatever that does. */
   rejoin(): void {}
+
+  /** The network of the simulation takes everything. */
+  readonly backlogBytes = 0;
 
   /** A node that is reached by configured addresses has the same port after each start. */
   get address(): Address {
@@ -304,11 +316,11 @@ export class SimNode implements Outbox {
     bytes.fill(0xee);
   }
 
-  #pack(frames: readonly Frame[], via: Via): Packet {
+  #pack(frames: readonly Frame[], via: Via, fanOut: number): Packet {
     const life = this.#life;
     if (life === undefined) throw new Error("a node that does not run sends nothing");
     const { nowMs, trace } = this.#world;
-    const { wallMs } = this.clock.at(nowMs);
+    const { wallMs, monotonicMs } = this.clock.at(nowMs);
     const clock = Math.max(life.replica.clockTime, stampTimeOf(wallMs));
     const bytes = life.codec.encode(frames, clock);
     hold(
@@ -317,6 +329,7 @@ export class SimNode implements Outbox {
       () => `${this.label} sends ${bytes.length} octets`,
     );
     life.streams?.sent(frames, nowMs);
+    life.pace.sent(frames, bytes.length, fanOut, monotonicMs);
     const numbered = frames.some(({ tag }) => tag === Tag.delta || tag === Tag.fragment);
     const packet = packetOf({
       from: this.index,

@@ -133,6 +133,7 @@ export class Simulation implements World {
     if (this.options.profile !== "unsealed") this.#names[node.index]?.check(node);
     this.ledger.checkMoves(node);
     const { life } = node;
+    life?.pace.afterTurn(life.replica, node.clock.at(this.nowMs).monotonicMs);
     if (life?.streams !== undefined) this.#streams.add(life.streams);
   }
 

@@ -1,3 +1,4 @@
+import { limits } from "../../src/protocol/limits.ts";
 import { fingerprintOf, hashId, xorInto } from "../../src/session/fingerprint.ts";
 import { clusterIdentity } from "../../src/wire/datagram-codec.ts";
 import type { Issued } from "./issued.ts";
@@ -22,7 +23,7 @@ export const idleBytesPerSecondMax = 300;
 const idleBytesPerSecondAndWay = 180;
 
 /** Each number that was lost or late is asked for this often, and each ask may be answered. */
-const repairsPerLossMax = 7;
+const repairsPerLossMax = limits.nakTriesMax;
 const repairsFree = 100;
 
 export function correctNodes(nodes: readonly SimNode[]): (SimNode & { readonly life: Life })[] {
@@ -34,7 +35,7 @@ export function correctNodes(nodes: readonly SimNode[]): (SimNode & { readonly l
 export function hasConverged(nodes: readonly SimNode[]): boolean {
   let first: { high: number; low: number } | undefined;
   for (const { life } of correctNodes(nodes)) {
-    if (life.replica.phase !== "ready") return false;
+    if (life.replica.phase !== "ready" || life.replica.pending) return false;
     const { root } = life.replica.store.trie;
     first ??= root;
     if (root.high !== first.high || root.low !== first.low) return false;
@@ -47,7 +48,9 @@ export function whyNotConverged(nodes: readonly SimNode[]): string {
     .map(({ index, life }) => {
       const { high } = life.replica.store.trie.root;
       const root = (high >>> 0).toString(16);
-      return `node ${index} ${life.replica.phase} ${root} (${life.replica.store.recordCount})`;
+      const { phase, pending, store } = life.replica;
+      const waits = pending ? " sending" : "";
+      return `node ${index} ${phase}${waits} ${root} (${store.recordCount})`;
     })
     .join(", ");
 }

@@ -8,13 +8,15 @@ export class LoadWriter {
   readonly #client: Client;
   readonly #attribute: string;
   readonly #sessions: number;
+  readonly #ballast: string;
   readonly #acknowledged = new Map<string, number>();
   #stopped = false;
   #writes = 0;
   readonly #done: Promise<void>;
 
   /** Writers of one cluster need attributes of their own; sessions they may share. */
-  constructor(client: Client, attribute: string, sessions: number) {
+  constructor(client: Client, attribute: string, sessions: number, ballastBytes = 0) {
+    this.#ballast = "x".repeat(ballastBytes);
     this.#client = client;
     this.#attribute = attribute;
     this.#sessions = sessions;
@@ -54,7 +56,8 @@ export class LoadWriter {
     this.#writes += 1;
     const value = this.#writes;
     const id = `load-${value % this.#sessions}`;
-    const change = { [this.#attribute]: value };
+    const change: Record<string, number | string> = { [this.#attribute]: value };
+    if (this.#ballast !== "") change[`${this.#attribute}-ballast`] = this.#ballast;
     const { applied } = await this.#client.patch(id, { set: change });
     if (applied) this.#acknowledged.set(id, Math.max(value, this.#acknowledged.get(id) ?? 0));
   }

@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import type { Address, CoreEvent, Outbox } from "../../src/core/outbox.ts";
+import type { Address, CoreEvent, GroupOutbox } from "../../src/core/outbox.ts";
 import type { Frame } from "../../src/protocol/frames.ts";
 
 export interface Sent {
@@ -9,7 +9,7 @@ export interface Sent {
 }
 
 /** Keeps what a part of the core says, in order. */
-export class RecordingOutbox implements Outbox {
+export class RecordingOutbox implements GroupOutbox {
   readonly sent: Sent[] = [];
   readonly events: CoreEvent[] = [];
   rejoins = 0;
@@ -18,6 +18,10 @@ export class RecordingOutbox implements Outbox {
 
   /** Writes whose wait for peers ended, in order. */
   readonly confirmations: { readonly ticket: number; readonly peers: number }[] = [];
+
+  /** What the network has not taken, as the test says. */
+  backlogBytes = 0;
+  fanOut = 1;
 
   multicast(frames: readonly Frame[], copies: readonly Address[] = []): void {
     this.sent.push({ to: undefined, frames });

@@ -33,6 +33,8 @@ export interface Stats {
   };
   readonly warnings: readonly string[];
   readonly naks: Record<string, number>;
+  readonly pacing: Record<string, number>;
+  readonly memory: { readonly residentBytes: number };
   readonly confirmations: Record<string, number>;
   readonly membership: Record<string, number> & { readonly ownPauses: number };
   readonly stream: Record<string, number>;

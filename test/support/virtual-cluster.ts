@@ -244,6 +244,9 @@ export class VirtualNode implements Outbox {
 
   rejoin(): void {}
 
+  /** What the network has not taken, as the test says. */
+  backlogBytes = 0;
+
   #send(address: Address, bytes: Buffer): void {
     this.#cluster.transmit(this.index, Number(address.split(":")[1]), bytes, "unicast");
   }

@@ -106,13 +106,13 @@ test("several gaps become several ranges of one NAK", () => {
   ]);
 });
 
-test("a gap is asked for seven times at growing intervals, then given up", () => {
+test("a gap is asked for eight times at growing intervals, then given up", () => {
   const stream = started();
   stream.accept(12, 0);
   const asks = asksUntilSilent(stream);
   assert.equal(asks.length, limits.nakTriesMax);
   const waits = asks.slice(1).map(({ atMs }, index) => atMs - (asks[index]?.atMs ?? 0));
-  for (const [index, expectedMs] of [20, 40, 80, 160, 320, 320].entries()) {
+  for (const [index, expectedMs] of [12, 24, 48, 96, 192, 320, 320].entries()) {
     const waitMs = waits[index] ?? 0;
     assert(waitMs >= expectedMs && waitMs <= expectedMs + limits.nakJitterMs, `${waitMs}`);
   }

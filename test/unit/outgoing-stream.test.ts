@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Counters } from "../../src/core/counters.ts";
 import type { StoredRecord } from "../../src/core/store/stored-record.ts";
+import { Feedback } from "../../src/core/stream/feedback.ts";
 import { OutgoingStream } from "../../src/core/stream/outgoing-stream.ts";
+import { Pacer } from "../../src/core/stream/pacer.ts";
 import { type SequenceRange, Tag } from "../../src/protocol/frames.ts";
 import { fragmentBytesMax, framesBytesMax, limits } from "../../src/protocol/limits.ts";
 import { ByteWriter } from "../../src/wire/byte-writer.ts";
@@ -18,8 +20,35 @@ class Sender {
   readonly outbox = new RecordingOutbox();
   readonly counters = new Counters();
   readonly store = storeWith();
-  readonly stream = new OutgoingStream({ boot, tag }, deltaCodec, this.outbox, this.counters);
+  readonly pacer: Pacer;
+  readonly stream: OutgoingStream;
+  readonly #feedback = new Map<string, Feedback>();
+  nowMs = 0;
   #time = 1_000_000_000_000;
+
+  constructor(rateMax = 1e12) {
+    this.pacer = new Pacer(rateMax);
+    this.stream = new OutgoingStream(
+      { boot, tag },
+      deltaCodec,
+      this.pacer,
+      this.outbox,
+      this.counters,
+    );
+  }
+
+  /** All that is pending, in as many turns as it takes. */
+  flush(): void {
+    do this.stream.flush(this.nowMs);
+    while (this.stream.dueMs <= this.nowMs);
+  }
+
+  /** What one peer's NAKs tell. */
+  feedbackOf(address: string): Feedback {
+    const known = this.#feedback.get(address) ?? new Feedback();
+    this.#feedback.set(address, known);
+    return known;
+  }
 
   /** A write of one attribute, by this node or (another tag) by a peer. */
   write(id: string, name: string, value: string, writer = tag): StoredRecord {
@@ -37,13 +66,14 @@ class Sender {
   send(count: number): void {
     for (let number = 0; number < count; number++) {
       this.write(`session-${number}`, "a", "v");
-      this.stream.flush();
+      this.flush();
     }
     this.outbox.takeSent();
   }
 
-  repair(requester: string, nowMs: number, ranges: readonly SequenceRange[]): void {
-    this.stream.repair({ tag: Tag.nak, boot, ranges }, requester, nowMs);
+  repair(address: string, nowMs: number, ranges: readonly SequenceRange[], of = boot): void {
+    const requester = { address, feedback: this.feedbackOf(address) };
+    this.stream.repair({ tag: Tag.nak, boot: of, ranges }, requester, nowMs);
   }
 
   get deltas() {
@@ -58,7 +88,7 @@ test("two writes of one attribute before a flush are sent as one, the later", ()
   const sender = new Sender();
   sender.write("s", "a", "first");
   sender.write("s", "a", "second");
-  sender.stream.flush();
+  sender.flush();
   const { attributes } = onlyOf(sender.deltas);
   assert.equal(onlyOf(attributes).value, "second");
   assert.equal(sender.counters.stream.deltasSent, 1);
@@ -67,11 +97,11 @@ test("two writes of one attribute before a flush are sent as one, the later", ()
 test("all attributes written since the last flush are sent, and no others", () => {
   const sender = new Sender();
   sender.write("s", "a", "1");
-  sender.stream.flush();
+  sender.flush();
   sender.outbox.takeSent();
   sender.write("s", "b", "2");
   sender.write("s", "c", "3");
-  sender.stream.flush();
+  sender.flush();
   const { attributes } = onlyOf(sender.deltas);
   assert.deepEqual(
     attributes.map(({ name }) => name),
@@ -84,7 +114,7 @@ test("a write that a peer has overwritten meanwhile is the peer's to send", () =
   sender.write("s", "a", "mine");
   sender.write("s", "a", "theirs", 8);
   assert.equal(sender.stream.pending, true);
-  sender.stream.flush();
+  sender.flush();
   assert.deepEqual(sender.outbox.sent, []);
   assert.deepEqual([sender.stream.pending, sender.stream.sequence], [false, 0]);
 });
@@ -93,7 +123,7 @@ test("many small deltas share datagrams, each filled before the next is begun", 
   const sender = new Sender();
   for (let number = 0; number < 100; number++)
     sender.write(`session-${number}`, "a", "v".repeat(99));
-  sender.stream.flush();
+  sender.flush();
   const sent = sender.outbox.takeSent();
   assert(sent.length > 8 && sent.length < 13, `${sent.length} datagrams`);
   for (const [index, { to, frames }] of sent.entries()) {
@@ -108,7 +138,7 @@ test("many small deltas share datagrams, each filled before the next is begun", 
 
 test("nothing pending sends nothing", () => {
   const sender = new Sender();
-  sender.stream.flush();
+  sender.flush();
   assert.deepEqual(sender.outbox.sent, []);
 });
 
@@ -117,7 +147,7 @@ test("a session too large for one datagram is cut into fragments with numbers in
   sender.write("small", "a", "v");
   sender.write("large", "a", "v".repeat(10_000));
   sender.write("next", "a", "v");
-  sender.stream.flush();
+  sender.flush();
   const fragments = sender.outbox.framesOf(Tag.fragment);
   assert.equal(fragments.length, Math.ceil(10_030 / fragmentBytesMax));
   for (const [index, fragment] of fragments.entries()) {
@@ -138,7 +168,7 @@ test("a session too large for one datagram is cut into fragments with numbers in
 test("the largest session is sent in as many fragments as one block may have", () => {
   const sender = new Sender();
   sender.write("s", "a", "v".repeat(limits.sessionBytesMax));
-  sender.stream.flush();
+  sender.flush();
   const fragments = sender.outbox.framesOf(Tag.fragment);
   assert(fragments.length <= limits.fragmentsPerMessageMax);
   assert(sender.stream.ringBytes <= limits.repairRingBytesMax);
@@ -147,7 +177,7 @@ test("the largest session is sent in as many fragments as one block may have", (
 test("the first to ask is answered by unicast, with the datagram as it was", () => {
   const sender = new Sender();
   sender.write("s", "a", "v");
-  sender.stream.flush();
+  sender.flush();
   const [original] = sender.outbox.takeSent();
   sender.repair("peer:1", 100, one);
   assert.deepEqual(sender.outbox.sent, [{ to: "peer:1", frames: original?.frames }]);
@@ -231,7 +261,7 @@ test("numbers that were never sent are not answered", () => {
 test("a NAK for the stream of a former start is counted and not answered", () => {
   const sender = new Sender();
   sender.send(1);
-  sender.stream.repair({ tag: Tag.nak, boot: "1".repeat(24), ranges: one }, "peer:1", 100);
+  sender.repair("peer:1", 100, one, "1".repeat(24));
   assert.deepEqual(sender.outbox.takeSent(), []);
   assert.equal(sender.counters.naks.foreignBoot, 1);
 });
@@ -244,7 +274,7 @@ test("what changed together leaves in one block, also across the end of a datagr
     const target = sender.write("new", "a", "x".repeat(size));
     sender.stream.changedTogether(source, target);
     sender.write("after", "a", "v");
-    sender.stream.flush();
+    sender.flush();
     const blocks = sender.outbox.framesOf(Tag.delta).map(({ block }) => block);
     const pieces = sender.outbox.framesOf(Tag.fragment).map(({ bytes }) => bytes);
     if (pieces.length > 0) blocks.push(Buffer.concat(pieces));
@@ -260,7 +290,7 @@ test("a chain of moves leaves in one block, each record once", () => {
   assert(a !== undefined && b !== undefined && c !== undefined);
   sender.stream.changedTogether(b, c);
   sender.stream.changedTogether(a, b);
-  sender.stream.flush();
+  sender.flush();
   assert.equal(sender.outbox.framesOf(Tag.delta).length, 1);
   assert.deepEqual(sender.deltas.map(({ id }) => id).sort(), ["a", "b", "c"]);
 });

@@ -8,10 +8,13 @@ import type { PeerTable } from "./peer-table.ts";
  * for a bounded time: under load digests may never be equal at one moment.
  */
 export class Departure {
+  #begunMs = Number.POSITIVE_INFINITY;
+  /** Since when peers can have everything: nothing waited to be sent any more. */
   #startedMs = Number.POSITIVE_INFINITY;
   #helloDueMs = Number.POSITIVE_INFINITY;
 
   begin(nowMs: number): void {
+    this.#begunMs = nowMs;
     this.#startedMs = nowMs;
     this.#helloDueMs = nowMs;
   }
@@ -27,10 +30,14 @@ export class Departure {
     }
   }
 
-  /** Whether nothing is left to wait for. */
-  isOver(peers: PeerTable, root: Hash64, nowMs: number): boolean {
+  /** Whether nothing is left to wait for. `pending`: something waits to be sent. */
+  isOver(peers: PeerTable, root: Hash64, pending: boolean, nowMs: number): boolean {
+    if (nowMs < this.#begunMs) return false;
+    if (pending && nowMs < this.#begunMs + limits.leaveFlushMsMax) {
+      this.#startedMs = nowMs;
+      return false;
+    }
     if (nowMs >= this.#startedMs + limits.leaveMsMax) return true;
-    if (nowMs < this.#startedMs) return false;
     for (const peer of peers.all()) {
       if (peer.state !== "up" || peer.phase === "leaving") continue;
       const heardSince = peer.heartbeatMs > this.#startedMs;

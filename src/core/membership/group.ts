@@ -1,7 +1,7 @@
 import type { Copies, Frame } from "../../protocol/frames.ts";
 import { limits } from "../../protocol/limits.ts";
 import type { Counters } from "../counters.ts";
-import type { Address, CoreEvent, Outbox } from "../outbox.ts";
+import type { Address, CoreEvent, GroupOutbox, Outbox } from "../outbox.ts";
 import type { Peer } from "./peer.ts";
 import type { PeerTable } from "./peer-table.ts";
 
@@ -13,7 +13,7 @@ export type GossipMode = "multicast" | "unicast";
  * asked for copies because multicast does not reach it. Without: a copy to each peer that is up.
  * A datagram is encoded once, however many it goes to.
  */
-export class Group implements Outbox {
+export class Group implements GroupOutbox {
   readonly #mode: GossipMode;
   readonly #outbox: Outbox;
   readonly #counters: Counters;
@@ -50,6 +50,14 @@ export class Group implements Outbox {
 
   rejoin(): void {
     this.#outbox.rejoin();
+  }
+
+  get backlogBytes(): number {
+    return this.#outbox.backlogBytes;
+  }
+
+  get fanOut(): number {
+    return this.#copies.length + (this.#mode === "unicast" ? 0 : 1);
   }
 
   /** A peer does not get our multicast, or gets it again. */

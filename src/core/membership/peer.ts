@@ -3,6 +3,7 @@ import type { BootId, Phase } from "../../protocol/frames.ts";
 import { limits } from "../../protocol/limits.ts";
 import type { Hash64 } from "../../session/fingerprint.ts";
 import type { Address, PeerName } from "../outbox.ts";
+import { Feedback } from "../stream/feedback.ts";
 import { IncomingStream } from "../stream/incoming-stream.ts";
 import { Reassembly } from "../stream/reassembly.ts";
 import { Doubts } from "./doubts.ts";
@@ -48,6 +49,8 @@ export class Peer {
   /** When the log last said that it is skewed. */
   skewNotedMs = Number.NEGATIVE_INFINITY;
   readonly ways = new Ways();
+  /** How it receives this node's stream. */
+  readonly feedback = new Feedback();
   readonly incoming: IncomingStream;
   readonly reassembly = new Reassembly();
 

@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import { assert } from "../../base/assert.ts";
 import { fingerprintOf, type HashKey, hashId } from "../../session/fingerprint.ts";
 import { merge } from "../../session/merge.ts";
-import type { SessionDelta } from "../../session/record.ts";
+import type { SessionDelta, SessionState } from "../../session/record.ts";
 import { type Correction, restamp } from "../../session/restamp.ts";
 import { laterStamp, zeroStamp } from "../../session/stamp.ts";
 import type { Counters } from "../counters.ts";
@@ -123,7 +123,8 @@ export class Store {
     record.newest = zeroStamp;
     noteNewest(record, record);
     record.ownDeadlineMs = 0;
-    if (record.dirtySince > 0) record.dirtySince = 1;
+    // What waits to be sent has earlier stamps now, none before the earliest that is held.
+    if (record.dirtySince > 0) record.dirtySince = earliestTime(record);
     this.#wheel.schedule(record, forgetAtMs(record, this.#options.tombstoneRetentionMs), wallMs);
   }
 
@@ -257,6 +258,12 @@ export class Store {
     assert(before !== undefined, "a record hangs in the list of its leaf");
     before.nextInLeaf = record.nextInLeaf;
   }
+}
+
+/** Of what is stamped at all. */
+function earliestTime({ life, floor, expiry, attributes }: SessionState): number {
+  const times = [life.stamp, floor, expiry.stamp, ...attributes.map(({ stamp }) => stamp)];
+  return Math.min(...times.map(({ time }) => time).filter((time) => time > 0));
 }
 
 function noteNewest(record: StoredRecord, delta: SessionDelta): void {
