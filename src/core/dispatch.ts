@@ -102,7 +102,7 @@ export class Dispatch {
         this.#onFound(peer, frame);
         return;
       case Tag.absent:
-        to.fetcher.onAbsent(peer, frame);
+        to.fetcher.onAbsent(peer, frame, monotonicMs);
         return;
       case Tag.confirm:
         this.#onConfirm(peer, frame);

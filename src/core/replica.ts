@@ -115,13 +115,13 @@ export class Replica {
     this.#puller = new Puller(prng, outbox, counters, {
       received: (peer, blocks) => this.#intake.takeTransfer(peer, blocks, this.#now),
       ended: (transfer, completed) => {
-        this.#antiEntropy.ended(transfer);
         this.#fetcher.onTransferEnded(transfer, completed);
-        this.#join.ended(transfer, completed, this.#now.monotonicMs);
+        const isJoins = this.#join.ended(transfer, completed, this.#now.monotonicMs);
+        if (!isJoins) this.#antiEntropy.ended(transfer);
       },
     });
     this.#antiEntropy = new AntiEntropy(this.store, this.#puller, outbox, counters);
-    this.#join = new Join(this.#puller, outbox);
+    this.#join = new Join(this.#puller, outbox, prng);
     this.#fetcher = new Fetcher(this.store, prng, outbox, counters);
     this.#confirmations = new Confirmations(options.boot, this.peers, outbox, counters);
     this.#alarms = new StoreAlarms(outbox);
@@ -229,7 +229,8 @@ export class Replica {
    */
   knows(id: string, write?: Stamp): boolean {
     const record = this.store.peek(id);
-    if (this.#join.phase === "joining" && record === undefined) return false;
+    const isTelling = this.#join.phase !== "joining" || this.#fetcher.isAbsent(id);
+    if (record === undefined && !isTelling) return false;
     if (write === undefined || write.tag === tagOf(this.#options.boot)) return true;
     return record !== undefined && includesWrite(record, write);
   }
@@ -312,6 +313,7 @@ export class Replica {
       outgoingTransfers: this.#donor.transferCount,
       confirmations: this.#confirmations.size,
       fetches: this.#fetcher.waiting,
+      absences: this.#fetcher.absent,
     };
   }
 

@@ -1,11 +1,12 @@
 import { parseArgs } from "node:util";
 import { benchLocal } from "./local.ts";
 import { describeMachine } from "./measure.ts";
+import { benchReconcile } from "./reconcile.ts";
 import { benchReplication } from "./replication.ts";
 
 /**
- * `npm run bench -- replication|local [--quick] [--json]`. Figures are medians with their spread;
- * `--quick` only shows that the bench runs. With `--json` the last line is one object.
+ * `npm run bench -- replication|local|reconcile [--quick] [--json]`. Figures are medians with their
+ * spread; `--quick` only shows that the bench runs. With `--json` the last line is one object.
  */
 const { values, positionals } = parseArgs({
   options: { quick: { type: "boolean" }, json: { type: "boolean" }, nodes: { type: "string" } },
@@ -23,6 +24,17 @@ const benches: Record<string, () => Promise<readonly unknown[]>> = {
         repeats: quick ? 1 : 5,
         updates: quick ? 20_000 : 200_000,
         loneWrites: quick ? 200 : 2_000,
+      },
+      print,
+    ),
+  reconcile: () =>
+    benchReconcile(
+      {
+        repeats: quick ? 1 : 5,
+        joinSessions: quick ? 20_000 : 200_000,
+        differenceSessions: quick ? 10_000 : 100_000,
+        differences: quick ? 10 : 100,
+        idleMs: quick ? 2_000 : 10_000,
       },
       print,
     ),

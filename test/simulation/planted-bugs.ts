@@ -242,12 +242,71 @@ const clusterState: readonly PlantedBug[] = [
     replace: "packer.take();",
     why: "the receiver believes to have everything",
   },
+];
+
+const joining: readonly PlantedBug[] = [
   {
     name: "a broken transfer counts as complete",
     file: "core/reconcile/join.js",
-    find: "if (completed) {",
-    replace: "if (true) {",
+    find: "queue.ended(transfer.ranges, completed);",
+    replace: "queue.ended(transfer.ranges, true);",
     why: "a node answers for sessions that it does not have",
+  },
+  {
+    name: "ranges of a donor that fails are lost",
+    file: "core/reconcile/range-queue.js",
+    find: "this.#waiting.push(...ranges);",
+    replace: "",
+    why: "a node answers for sessions that it does not have",
+  },
+  {
+    name: "ranges that are done still count as under way",
+    file: "core/reconcile/range-queue.js",
+    find: "this.#underWay -= ranges.length;",
+    replace: "",
+    why: "a node never becomes ready",
+  },
+  {
+    name: "nodes that join take nothing from each other",
+    file: "core/reconcile/join.js",
+    find: "const parts = donors.length === 0 ? partsAmong(peers) : [];",
+    replace: "const parts = [];",
+    why: "when the last full node restarts, the session that one had taken over are denied",
+  },
+  {
+    name: "a donor with little is as good as one with all",
+    file: "core/reconcile/join.js",
+    find: "return donors.filter(({ count }) => count >= enough);",
+    replace: "return donors.reverse().filter(() => enough >= 0);",
+    why: "a node answers for sessions that it does not have",
+  },
+  {
+    name: "a donor that refuses is asked again at once",
+    file: "core/reconcile/join.js",
+    find: "const pauseMs = limits.transferPauseMs * 2 ** peer.donorFailures;",
+    replace: "const pauseMs = 0;",
+    why: "a joiner whose donors have no room asks at the speed of the network",
+  },
+  {
+    name: "an absence is remembered for ever",
+    file: "core/reconcile/absences.js",
+    find: "if (nowMs < untilMs)",
+    replace: "if (true)",
+    why: "a joining node denies a session that was created meanwhile and lost on its way",
+  },
+  {
+    name: "absences are not bounded",
+    file: "core/reconcile/absences.js",
+    find: "this.#untilMs.size > limits.absencesMax &&",
+    replace: "false &&",
+    why: "who reads unknown ids fills the memory of a joining node",
+  },
+  {
+    name: "fetches are not limited",
+    file: "core/reconcile/fetch-allowance.js",
+    find: "if (this.#left < 1)",
+    replace: "if (false)",
+    why: "who reads unknown ids floods the network",
   },
 ];
 
@@ -332,6 +391,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...lifetimes,
   ...stream,
   ...clusterState,
+  ...joining,
   ...promises,
   ...paths,
 ];

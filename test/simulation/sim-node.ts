@@ -7,6 +7,7 @@ import { limits } from "../../src/protocol/limits.ts";
 import { stampTimeOf } from "../../src/session/stamp.ts";
 import { clusterIdentity, DatagramCodec } from "../../src/wire/datagram-codec.ts";
 import { deltaCodec } from "../../src/wire/delta-codec.ts";
+import { FetchWatch } from "./fetch-watch.ts";
 import { Inbox } from "./inbox.ts";
 import type { Issued } from "./issued.ts";
 import { isIntact, type Network, type Packet, packetOf } from "./network.ts";
@@ -41,6 +42,7 @@ export interface Life {
   readonly codec: DatagramCodec;
   readonly stores: StoreWatch | undefined;
   readonly streams: StreamWatch | undefined;
+  readonly fetches: FetchWatch | undefined;
   readonly startedMs: number;
 }
 
@@ -155,6 +157,7 @@ export class SimNode implements Outbox {
       codec: new DatagramCodec(boot, identity),
       stores: watched ? new StoreWatch(replica.store, issued, watch) : undefined,
       streams: watched ? new StreamWatch(label) : undefined,
+      fetches: watched ? new FetchWatch(label, nowMs) : undefined,
       startedMs: nowMs,
     };
     this.tainted = this.clock.aheadMs(nowMs) > limits.clockDriftMsMax;
@@ -299,6 +302,7 @@ export class SimNode implements Outbox {
     const { datagram } = opened;
     if (life.replica.peers.get(datagram.boot) === undefined) life.streams?.forget(datagram.boot);
     life.streams?.received(datagram.boot, datagram.frames);
+    life.fetches?.received(datagram.frames, nowMs);
     life.replica.receive(datagram, packet.source, this.clock.at(nowMs), packet.via);
     bytes.fill(0xee);
   }
@@ -316,6 +320,7 @@ export class SimNode implements Outbox {
       () => `${this.label} sends ${bytes.length} octets`,
     );
     life.streams?.sent(frames, nowMs);
+    life.fetches?.sent(frames, nowMs);
     const numbered = frames.some(({ tag }) => tag === Tag.delta || tag === Tag.fragment);
     const packet = packetOf({
       from: this.index,

@@ -51,6 +51,20 @@ export class Puller {
     return false;
   }
 
+  /** Whether a transfer from this peer can begin at once. */
+  isFree(peer: Peer): boolean {
+    return this.#transfers.size < limits.transferIncomingMax && !this.isPulling(peer);
+  }
+
+  /** Asks for these ranges now; see `isFree`. */
+  begin(peer: Peer, ranges: readonly TrieRange[], nowMs: number): IncomingTransfer {
+    const transfer = new IncomingTransfer(this.#prng.uint32(), peer, ranges, nowMs);
+    this.#transfers.set(transfer.id, transfer);
+    this.#counters.reconcile.transfersIn += 1;
+    this.#want(transfer);
+    return transfer;
+  }
+
   get active(): boolean {
     return this.#transfers.size > 0;
   }
@@ -88,7 +102,9 @@ export class Puller {
 
   tick(nowMs: number): void {
     for (const transfer of this.#transfers.values()) {
-      if (transfer.silentMs(nowMs) >= limits.transferSilenceMs) {
+      // Who has left or was started anew gives nothing more, and what is pulled next may be.
+      const isGone = transfer.peer.state !== "up";
+      if (isGone || transfer.silentMs(nowMs) >= limits.transferSilenceMs) {
         this.#end(transfer, false, nowMs);
       } else if (nowMs >= transfer.dueMs) {
         const credit = transfer.credit(nowMs);
@@ -110,10 +126,7 @@ export class Puller {
       if ([...this.#transfers.values()].some((transfer) => transfer.peer === peer)) continue;
       const asked = ranges.splice(0, limits.rangesPerFrameMax);
       if (ranges.length === 0) this.#waiting.delete(peer);
-      const transfer = new IncomingTransfer(this.#prng.uint32(), peer, asked, nowMs);
-      this.#transfers.set(transfer.id, transfer);
-      this.#counters.reconcile.transfersIn += 1;
-      this.#want(transfer);
+      this.begin(peer, asked, nowMs);
     }
   }
 
