@@ -83,6 +83,9 @@ export class Dispatch {
       case Tag.digest:
         if (to.join.phase === "ready") to.antiEntropy.onDigest(peer, frame, monotonicMs);
         return;
+      case Tag.leaves:
+        if (to.join.phase === "ready") to.antiEntropy.onLeaves(peer, frame, monotonicMs);
+        return;
       case Tag.want:
         to.donor.onWant(peer, frame, monotonicMs);
         return;

@@ -113,7 +113,9 @@ export const limits = {
   // Reconciliation.
   digestNodesPerFrame: 9,
   digestNodesPerRoundMax: 4_096,
-  rangesPerFrameMax: 300,
+  /** A leaf with more records than this is not told record by record, but pulled as a whole. */
+  leafRecordsMax: 32,
+  rangesPerFrameMax: 256,
   transferWindowChunks: 64,
   transferOutgoingMax: 8,
   transferIncomingMax: 3,

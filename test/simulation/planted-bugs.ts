@@ -246,6 +246,27 @@ const clusterState: readonly PlantedBug[] = [
 
 const joining: readonly PlantedBug[] = [
   {
+    name: "what a peer lacks of a leaf is not offered",
+    file: "core/reconcile/anti-entropy.js",
+    find: "offered.push(...rangesAhead(mine, theirs));",
+    replace: "rangesAhead(mine, theirs);",
+    why: "nodes stay different until the other side happens to begin a round",
+  },
+  {
+    name: "the records of a leaf are compared by their keys alone",
+    file: "core/reconcile/leaf-digest.js",
+    find: "own?.high === sum.high && own.low === sum.low",
+    replace: "own !== undefined",
+    why: "a session that both have, but not alike, stays different",
+  },
+  {
+    name: "a range of one record holds nothing",
+    file: "core/store/digest-trie.js",
+    find: "idHash.high >>> 0 === range.prefix",
+    replace: "idHash.high === range.prefix + 1",
+    why: "of a leaf with several records none is repaired",
+  },
+  {
     name: "a broken transfer counts as complete",
     file: "core/reconcile/join.js",
     find: "queue.ended(transfer.ranges, completed);",
@@ -256,7 +277,7 @@ const joining: readonly PlantedBug[] = [
     name: "ranges of a donor that fails are lost",
     file: "core/reconcile/range-queue.js",
     find: "this.#waiting.push(...ranges);",
-    replace: "",
+    replace: "this.#waiting.push();",
     why: "a node answers for sessions that it does not have",
   },
   {

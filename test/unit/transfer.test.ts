@@ -122,6 +122,16 @@ test("only the records of the ranges that were asked for come", () => {
   assert(expected.length > 0 && expected.length < 500);
 });
 
+test("a single record can be asked for, by the upper half of its hashed id", () => {
+  const link = new Link();
+  link.fill(500);
+  const [, record] = recordsOf(link.store);
+  assert(record !== undefined);
+  link.puller.pull(link.donorPeer, [{ level: 8, prefix: record.idHash.high >>> 0 }], 0);
+  link.run();
+  assert.deepEqual([...link.received], [record.id]);
+});
+
 test("ranges that hold nothing make a transfer of one empty chunk", () => {
   const link = new Link();
   link.puller.pull(link.donorPeer, [wholeTrie], 0);
