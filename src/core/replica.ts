@@ -115,9 +115,9 @@ export class Replica {
     this.#puller = new Puller(prng, outbox, counters, {
       received: (peer, blocks) => this.#intake.takeTransfer(peer, blocks, this.#now),
       ended: (transfer, completed) => {
+        if (this.#join.ended(transfer, completed, this.#now.monotonicMs)) return;
         this.#fetcher.onTransferEnded(transfer, completed);
-        const isJoins = this.#join.ended(transfer, completed, this.#now.monotonicMs);
-        if (!isJoins) this.#antiEntropy.ended(transfer);
+        this.#antiEntropy.ended(transfer);
       },
     });
     this.#antiEntropy = new AntiEntropy(this.store, this.#puller, outbox, counters);

@@ -103,8 +103,8 @@ export interface NakMiss {
 }
 
 /**
- * A node of the digest trie, named by the first `level` hex digits of the hashed session id: 0 to 4,
- * or 8, the records whose hashed id begins with these digits; nearly always one.
+ * A node of the digest trie, named by the first `level` hex digits of the hashed session id, 0 to 4
+ * of them; or 8: the records whose hashed id begins with these, nearly always one.
  */
 export interface TrieRange {
   readonly level: number;

@@ -265,6 +265,21 @@ test("one transfer a peer and few in all are under way at once, and the rest wai
   assert.equal(asked.length, limits.transferIncomingMax);
 });
 
+test("what is pulled while the node joins does not wait for the transfers of the join", () => {
+  const link = new Link();
+  link.fill(2_000);
+  link.puller.join(link.donorPeer, [wholeTrie], 0);
+  assert.equal(link.puller.isFree(link.donorPeer), false);
+  const [record] = recordsOf(link.store);
+  assert(record !== undefined);
+  link.puller.pull(link.donorPeer, [{ level: 4, prefix: record.leaf }], 0);
+  link.run(60_000, 1);
+  assert(link.received.has(record.id) && link.received.size < 2_000);
+  link.run(60_000, 2);
+  assert.deepEqual([link.ends, link.received.size], [[true, true], 2_000]);
+  assert.equal(link.puller.isFree(link.donorPeer), true);
+});
+
 test("more ranges than one want names are asked for one want after the other", () => {
   const link = new Link();
   link.fill(3_000);

@@ -103,12 +103,12 @@ export class Join {
     return offsetMs === undefined ? Number.POSITIVE_INFINITY : this.#startedMs + offsetMs;
   }
 
-  /** The next few ranges from this peer, unless something else is pulled from it. */
+  /** The next few ranges from this peer, unless it is giving some. */
   #pull(peer: Peer, queue: RangeQueue, nowMs: number): void {
     if (!queue.hasWaiting || nowMs < peer.donorPauseUntilMs || !this.#puller.isFree(peer)) return;
     const share = Math.floor((limits.joinTransferRecords * joinRangeCount) / peer.count);
     const ranges = queue.take(Math.max(1, Math.min(share, limits.rangesPerFrameMax)));
-    this.#transfers.set(this.#puller.begin(peer, ranges, nowMs), queue);
+    this.#transfers.set(this.#puller.join(peer, ranges, nowMs), queue);
   }
 
   #partOf(peer: Peer): RangeQueue {

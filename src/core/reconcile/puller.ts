@@ -15,7 +15,8 @@ export interface PullerHooks {
 
 /**
  * Pulls ranges of records from peers: one transfer a peer at a time and few in all. What a walk of
- * the trie finds while one runs waits, and is asked for when it ends.
+ * the trie finds while one runs waits, and is asked for when it ends. The transfers of a join are
+ * long and are not waited for: beside them there may be as many others.
  */
 export class Puller {
   readonly #prng: Prng;
@@ -23,6 +24,7 @@ export class Puller {
   readonly #counters: Counters;
   readonly #hooks: PullerHooks;
   readonly #transfers = new Map<number, IncomingTransfer>();
+  readonly #joins = new Set<IncomingTransfer>();
   readonly #waiting = new Map<Peer, TrieRange[]>();
 
   constructor(prng: Prng, outbox: Outbox, counters: Counters, hooks: PullerHooks) {
@@ -51,17 +53,16 @@ export class Puller {
     return false;
   }
 
-  /** Whether a transfer from this peer can begin at once. */
+  /** Whether a transfer of a join can begin from this peer. */
   isFree(peer: Peer): boolean {
-    return this.#transfers.size < limits.transferIncomingMax && !this.isPulling(peer);
+    if (this.#joins.size >= limits.transferIncomingMax) return false;
+    return ![...this.#joins].some((transfer) => transfer.peer === peer);
   }
 
-  /** Asks for these ranges now; see `isFree`. */
-  begin(peer: Peer, ranges: readonly TrieRange[], nowMs: number): IncomingTransfer {
-    const transfer = new IncomingTransfer(this.#prng.uint32(), peer, ranges, nowMs);
-    this.#transfers.set(transfer.id, transfer);
-    this.#counters.reconcile.transfersIn += 1;
-    this.#want(transfer);
+  /** Asks for these ranges, for a join, and at once; see `isFree`. */
+  join(peer: Peer, ranges: readonly TrieRange[], nowMs: number): IncomingTransfer {
+    const transfer = this.#begin(peer, ranges, nowMs);
+    this.#joins.add(transfer);
     return transfer;
   }
 
@@ -122,12 +123,21 @@ export class Puller {
 
   #startWaiting(nowMs: number): void {
     for (const [peer, ranges] of this.#waiting) {
-      if (this.#transfers.size >= limits.transferIncomingMax) return;
-      if ([...this.#transfers.values()].some((transfer) => transfer.peer === peer)) continue;
+      const others = [...this.#transfers.values()].filter((one) => !this.#joins.has(one));
+      if (others.length >= limits.transferIncomingMax) return;
+      if (others.some((transfer) => transfer.peer === peer)) continue;
       const asked = ranges.splice(0, limits.rangesPerFrameMax);
       if (ranges.length === 0) this.#waiting.delete(peer);
-      this.begin(peer, asked, nowMs);
+      this.#begin(peer, asked, nowMs);
     }
+  }
+
+  #begin(peer: Peer, ranges: readonly TrieRange[], nowMs: number): IncomingTransfer {
+    const transfer = new IncomingTransfer(this.#prng.uint32(), peer, ranges, nowMs);
+    this.#transfers.set(transfer.id, transfer);
+    this.#counters.reconcile.transfersIn += 1;
+    this.#want(transfer);
+    return transfer;
   }
 
   #want(transfer: IncomingTransfer): void {
@@ -137,10 +147,11 @@ export class Puller {
 
   #end(transfer: IncomingTransfer, completed: boolean, nowMs: number): void {
     this.#transfers.delete(transfer.id);
+    const isJoins = this.#joins.delete(transfer);
     if (!completed) {
       this.#counters.reconcile.transfersFailed += 1;
       // The rest would fail as well; the next round finds it again.
-      this.#waiting.delete(transfer.peer);
+      if (!isJoins) this.#waiting.delete(transfer.peer);
     }
     this.#outbox.unicast(transfer.peer.address, [endOfTransfer(transfer.id)]);
     this.#hooks.ended(transfer, completed);
