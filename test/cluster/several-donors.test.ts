@@ -32,10 +32,13 @@ test("a node takes the state from two donors at once, and goes on when one is ki
     await eventually(async () => (await late.stats()).state === "ready", "the joiner is ready");
     const { reconcile, sessions } = await late.stats();
     assert.equal(sessions.count, sessionCount, "when it says that it is ready");
-    assert((reconcile.transfersFailed ?? 0) >= 1, "what the other gave was broken off");
     const after = (await one.stats()).reconcile.recordsSent ?? 0;
     assert(after > before, "the one that is left gives the rest");
-    assert(after < sessionCount, "but not all: what was complete is not given again");
+    const { transfersFailed: failed = 0, recordsReceived: received = 0 } = reconcile;
+    assert(failed >= 1, "what the other gave was broken off");
+    // Ranges do not hold exactly as many records as they should on average.
+    const most = sessionCount + failed * limits.joinTransferRecords * 1.2;
+    assert(received <= most, `only what was broken off comes again, not ${received} records`);
     await cluster.converged(sessionCount);
   } finally {
     await cluster.close();

@@ -72,7 +72,8 @@ export class IncomingTransfer {
     return nowMs - this.#progressMs;
   }
 
-  credit(nowMs: number): Credit {
+  /** `window`: how far the donor may send beyond what has arrived in order. */
+  credit(nowMs: number, window: number): Credit {
     this.#sinceCredit = 0;
     this.#creditDueMs = nowMs + limits.transferCreditMs;
     const missing: number[] = [];
@@ -83,7 +84,7 @@ export class IncomingTransfer {
       tag: Tag.credit,
       transfer: this.id,
       next: this.#next,
-      window: limits.transferWindowChunks,
+      window,
       missing,
     };
   }

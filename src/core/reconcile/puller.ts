@@ -92,7 +92,9 @@ export class Puller {
       transfer.skipped += taken.skipped;
     }
     if (progress.state === "done") this.#end(transfer, true, nowMs);
-    else if (transfer.creditDue) this.#outbox.unicast(peer.address, [transfer.credit(nowMs)]);
+    else if (transfer.creditDue) {
+      this.#outbox.unicast(peer.address, [transfer.credit(nowMs, this.#window)]);
+    }
   }
 
   /** The donor has no room for it. */
@@ -108,7 +110,7 @@ export class Puller {
       if (isGone || transfer.silentMs(nowMs) >= limits.transferSilenceMs) {
         this.#end(transfer, false, nowMs);
       } else if (nowMs >= transfer.dueMs) {
-        const credit = transfer.credit(nowMs);
+        const credit = transfer.credit(nowMs, this.#window);
         if (transfer.started) this.#outbox.unicast(transfer.peer.address, [credit]);
         else this.#want(transfer);
       }
@@ -119,6 +121,13 @@ export class Puller {
     let dueMs = Number.POSITIVE_INFINITY;
     for (const transfer of this.#transfers.values()) dueMs = Math.min(dueMs, transfer.dueMs);
     return dueMs;
+  }
+
+  /** One window is shared by all transfers: what is on its way must fit the socket's buffer. */
+  get #window(): number {
+    const share = Math.floor(limits.transferWindowChunks / Math.max(1, this.#transfers.size));
+    const least = Math.min(limits.transferCreditEveryChunks, limits.transferWindowChunks);
+    return Math.max(least, share);
   }
 
   #startWaiting(nowMs: number): void {
