@@ -52,6 +52,7 @@ export class Counters {
     recordsReceived: 0,
     fetches: 0,
     fetchesRefused: 0,
+    fetchesThrottled: 0,
     fetchesFailed: 0,
     fetchesServed: 0,
   };

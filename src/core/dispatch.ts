@@ -75,6 +75,9 @@ export class Dispatch {
       case Tag.digest:
         if (to.join.phase === "ready") to.antiEntropy.onDigest(peer, frame, monotonicMs);
         return;
+      case Tag.leaves:
+        if (to.join.phase === "ready") to.antiEntropy.onLeaves(peer, frame, monotonicMs);
+        return;
       case Tag.want:
         to.donor.onWant(peer, frame, monotonicMs);
         return;
@@ -94,7 +97,7 @@ export class Dispatch {
         this.#onFound(peer, frame);
         return;
       case Tag.absent:
-        to.fetcher.onAbsent(peer, frame);
+        to.fetcher.onAbsent(peer, frame, monotonicMs);
         return;
       case Tag.confirm:
         this.#onConfirm(peer, frame);

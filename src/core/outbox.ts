@@ -1,5 +1,6 @@
 import type { BootId, Frame } from "../protocol/frames.ts";
 import type { PathFault } from "./membership/ways.ts";
+import type { ReadyReason } from "./reconcile/join.ts";
 
 /** Where a peer's unicast socket is: "host:port", over IPv6 "[host]:port". */
 export type Address = string;
@@ -28,7 +29,7 @@ export interface GroupOutbox extends Outbox {
 
 /** What an operator wants to read in the log. Never carries session ids. */
 export type CoreEvent =
-  | { readonly event: "ready"; readonly reason: "in_sync" | "alone" | "gave_up" }
+  | { readonly event: "ready"; readonly reason: ReadyReason }
   | { readonly event: "peer_up" | "peer_down" | "peer_left"; readonly peer: PeerName }
   | { readonly event: "peer_restarted"; readonly peer: PeerName }
   | { readonly event: "peer_skewed"; readonly peer: PeerName; readonly aheadMs: number }

@@ -131,13 +131,13 @@ export class Replica {
     this.#puller = new Puller(prng, outbox, counters, {
       received: (peer, blocks) => this.#intake.takeTransfer(peer, blocks, this.#now),
       ended: (transfer, completed) => {
-        this.#antiEntropy.ended(transfer);
+        if (this.#join.ended(transfer, completed, this.#now.monotonicMs)) return;
         this.#fetcher.onTransferEnded(transfer, completed);
-        this.#join.ended(transfer, completed, this.#now.monotonicMs);
+        this.#antiEntropy.ended(transfer);
       },
     });
     this.#antiEntropy = new AntiEntropy(this.store, this.#puller, outbox, counters);
-    this.#join = new Join(this.#puller, outbox);
+    this.#join = new Join(this.#puller, outbox, prng);
     this.#fetcher = new Fetcher(this.store, prng, outbox, counters);
     this.#confirmations = new Confirmations(options.boot, this.peers, outbox, counters);
     this.#alarms = new StoreAlarms(outbox);
@@ -248,7 +248,8 @@ export class Replica {
    * that is given; else it must be fetched first.
    */
   knows(id: string, write?: Stamp): boolean {
-    if (this.#join.phase === "joining" && !this.store.has(id)) return false;
+    const isTelling = this.#join.phase !== "joining" || this.#fetcher.isAbsent(id);
+    if (!isTelling && !this.store.has(id)) return false;
     if (write === undefined || write.tag === tagOf(this.#options.boot)) return true;
     const record = this.store.peek(id);
     return record !== undefined && includesWrite(record, write);
@@ -361,6 +362,7 @@ export class Replica {
       outgoingTransfers: this.#donor.transferCount,
       confirmations: this.#confirmations.size,
       fetches: this.#fetcher.waiting,
+      absences: this.#fetcher.absent,
     };
   }
 

@@ -28,6 +28,7 @@ export const Tag = {
   suspect: 26,
   pingRequest: 27,
   vouch: 28,
+  leaves: 24,
 } as const;
 
 export const protocolVersion = 1;
@@ -106,7 +107,10 @@ export interface NakMiss {
   readonly oldest: number;
 }
 
-/** A node of the digest trie, named by the first `level` hex digits of the hashed session id. */
+/**
+ * A node of the digest trie, named by the first `level` hex digits of the hashed session id, 0 to 4
+ * of them; or 8: the records whose hashed id begins with these, nearly always one.
+ */
 export interface TrieRange {
   readonly level: number;
   readonly prefix: number;
@@ -123,6 +127,24 @@ export interface Digest {
   readonly tag: typeof Tag.digest;
   readonly level: number;
   readonly nodes: readonly DigestNode[];
+}
+
+/** A record of a leaf: the next 16 bits of its hashed id, and its fingerprint. */
+export interface RecordDigest {
+  readonly key: number;
+  readonly high: number;
+  readonly low: number;
+}
+
+export interface LeafDigest {
+  readonly leaf: number;
+  readonly records: readonly RecordDigest[];
+}
+
+/** "Here is what I have in these leaves." The last step of the walk that begins with digests. */
+export interface Leaves {
+  readonly tag: typeof Tag.leaves;
+  readonly leaves: readonly LeafDigest[];
 }
 
 /** Asks for all records in these ranges, as a transfer that the asker names and paces. */
@@ -245,7 +267,8 @@ export type Frame =
   | Found
   | Absent
   | Confirm
-  | Confirmed;
+  | Confirmed
+  | Leaves;
 
 /** A datagram whose header and frames were found valid. */
 export interface Datagram {

@@ -98,6 +98,10 @@ export const limits = {
   joinAloneMs: 500,
   /** A join that cannot be completed (donors die, packets vanish) ends as ready all the same. */
   joinMsMax: 30_000,
+  /** A donor gives about so many records at a time: what is lost with it is asked for again. */
+  joinTransferRecords: 4_096,
+  /** Who has less of what the fullest peer has is no donor. */
+  donorSharePercent: 90,
   /** A leaving node asks this often whether its peers hold what it holds, for this long at most. */
   leaveHelloMs: 100,
   leaveMsMax: 1_000,
@@ -159,7 +163,9 @@ export const limits = {
   // Reconciliation.
   digestNodesPerFrame: 9,
   digestNodesPerRoundMax: 4_096,
-  rangesPerFrameMax: 300,
+  /** A leaf with more records than this is not told record by record, but pulled as a whole. */
+  leafRecordsMax: 32,
+  rangesPerFrameMax: 256,
   transferWindowChunks: 64,
   transferOutgoingMax: 8,
   transferIncomingMax: 3,
@@ -172,8 +178,9 @@ export const limits = {
   transferLingerMs: 15,
   /** Ranges of the trie that wait for the transfer under way to end. */
   rangesWaitingMax: 8_192,
-  /** A peer that refused or failed a transfer is not asked again at once. */
+  /** A donor that refused or failed is not asked again at once, and then at doubling pauses. */
   transferPauseMs: 200,
+  transferPauseMsMax: 3_200,
   transferCreditMs: 30,
   transferCreditEveryChunks: 16,
   creditMissingMax: 256,
@@ -194,6 +201,11 @@ export const limits = {
 
   // Fetching single sessions: while joining, and for reads that ask for a certain write.
   fetchesMax: 1_024,
+  /** How often peers are asked, each time two or three of them; beyond it a client is refused. */
+  fetchAsksPerSecondMax: 4_096,
+  /** While joining it is remembered for so long that a complete node knows no such session. */
+  absenceMs: 1_000,
+  absencesMax: 4_096,
   /** Requests that wait for the same session. */
   fetchWaitersMax: 256,
   fetchRetryMs: 25,

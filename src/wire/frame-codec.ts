@@ -9,9 +9,12 @@ import {
   type Fragment,
   type Frame,
   type Heartbeat,
+  type LeafDigest,
+  type Leaves,
   type MembershipFrame,
   type Nak,
   type Phase,
+  type RecordDigest,
   type SequenceRange,
   Tag,
   type TrieRange,
@@ -107,6 +110,9 @@ function writeBody(writer: ByteWriter, frame: Frame): void {
     case Tag.confirm:
       writeSpan(writer, frame);
       return;
+    case Tag.leaves:
+      writeLeaves(writer, frame);
+      return;
     default:
       writeMembership(writer, frame);
   }
@@ -182,6 +188,8 @@ function readBody(reader: ByteReader, tag: number, length: number): Frame | unde
     case Tag.pingRequest:
     case Tag.vouch:
       return { tag, nonce: reader.u32(), boot: reader.hex(12) };
+    case Tag.leaves:
+      return readLeaves(reader);
     default:
       return undefined;
   }
@@ -301,13 +309,46 @@ function readDigest(reader: ByteReader): Digest | undefined {
   return { tag: Tag.digest, level, nodes };
 }
 
+function writeLeaves(writer: ByteWriter, frame: Leaves): void {
+  writer.u8(frame.leaves.length);
+  for (const { leaf, records } of frame.leaves) {
+    writer.u16(leaf);
+    writer.u8(records.length);
+    for (const { key, high, low } of records) {
+      writer.u16(key);
+      writer.u32(high >>> 0);
+      writer.u32(low >>> 0);
+    }
+  }
+}
+
+function readLeaves(reader: ByteReader): Leaves | undefined {
+  const count = reader.u8();
+  if (count === 0) return undefined;
+  const leaves: LeafDigest[] = [];
+  for (let index = 0; index < count && !reader.failed; index++) {
+    const leaf = reader.u16();
+    const length = reader.u8();
+    if (length === 0 || length > limits.leafRecordsMax) return undefined;
+    const records: RecordDigest[] = [];
+    for (let record = 0; record < length && !reader.failed; record++) {
+      records.push({ key: reader.u16(), high: reader.u32() | 0, low: reader.u32() | 0 });
+    }
+    leaves.push({ leaf, records });
+  }
+  return { tag: Tag.leaves, leaves };
+}
+
 function writeRanges(writer: ByteWriter, ranges: readonly TrieRange[]): void {
   writer.u16(ranges.length);
   for (const range of ranges) {
     writer.u8(range.level);
-    writer.u16(range.prefix);
+    writer.u32(range.prefix);
   }
 }
+
+/** Any node of the trie, or what is left of the upper half of a hashed id: a record. */
+const isRangeLevel = (level: number) => level <= digestLevelMax + 1 || level === 8;
 
 /** A malformed list fails the reader, which fails the frame. */
 function readRanges(reader: ByteReader): TrieRange[] {
@@ -315,8 +356,8 @@ function readRanges(reader: ByteReader): TrieRange[] {
   if (count === 0 || count > limits.rangesPerFrameMax) reader.fail();
   const ranges: TrieRange[] = [];
   for (let index = 0; index < count && !reader.failed; index++) {
-    const range = { level: reader.u8(), prefix: reader.u16() };
-    if (range.level > digestLevelMax + 1 || range.prefix >= 16 ** range.level) reader.fail();
+    const range = { level: reader.u8(), prefix: reader.u32() };
+    if (!isRangeLevel(range.level) || range.prefix >= 16 ** range.level) reader.fail();
     ranges.push(range);
   }
   return ranges;

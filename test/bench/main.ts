@@ -2,11 +2,12 @@ import { parseArgs } from "node:util";
 import { benchLocal } from "./local.ts";
 import { describeMachine } from "./measure.ts";
 import { benchOverload } from "./overload.ts";
+import { benchReconcile } from "./reconcile.ts";
 import { benchLoss, benchReplication } from "./replication.ts";
 
 /**
- * `npm run bench -- replication|local|overload [--quick] [--json]`. Figures are medians with their
- * spread; `--quick` only shows that the bench runs. With `--json` the last line is one object.
+ * `npm run bench -- replication|local|overload|reconcile [--quick] [--json]`. Figures are medians
+ * with their spread; `--quick` only shows that the bench runs. With `--json` the last line is one object.
  * `replication --loss 0.1` holds a cluster that loses a tenth of all datagrams against one that
  * loses none; `overload --seconds 30` offers ten times what may be sent.
  */
@@ -37,6 +38,17 @@ const benches: Record<string, () => Promise<readonly unknown[]>> = {
       ? benchReplication(replication, print)
       : benchLoss({ ...replication, loss: Number(values.loss) }, print),
   overload: () => benchOverload({ seconds: Number(values.seconds ?? (quick ? 3 : 30)) }, print),
+  reconcile: () =>
+    benchReconcile(
+      {
+        repeats: quick ? 1 : 5,
+        joinSessions: quick ? 20_000 : 200_000,
+        differenceSessions: quick ? 10_000 : 100_000,
+        differences: quick ? 10 : 100,
+        idleMs: quick ? 2_000 : 10_000,
+      },
+      print,
+    ),
   local: () => benchLocal({ repeats: quick ? 1 : 5, gets: quick ? 20_000 : 200_000 }, print),
 };
 

@@ -115,5 +115,6 @@ test("the numbers of frames are those of protocol version 1", () => {
     ["suspect", 26],
     ["pingRequest", 27],
     ["vouch", 28],
+    ["leaves", 24],
   ]);
 });

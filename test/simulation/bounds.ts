@@ -17,11 +17,18 @@ export function checkBounds(node: SimNode): void {
     below(node, "octets in reassembly", peer.reassembly.bytes, limits.reassemblyBytesMax);
   }
   below(node, "peers", peers, limits.peersMax);
-  const { repairRingBytes = 0, outgoingTransfers = 0, confirmations = 0, fetches = 0 } = buffers;
+  const {
+    repairRingBytes = 0,
+    outgoingTransfers = 0,
+    confirmations = 0,
+    fetches = 0,
+    absences = 0,
+  } = buffers;
   below(node, "octets in the repair ring", repairRingBytes, limits.repairRingBytesMax);
   below(node, "transfers out", outgoingTransfers, limits.transferOutgoingMax);
   below(node, "writes that wait for peers", confirmations, limits.confirmationsMax);
   below(node, "sessions asked for", fetches, limits.fetchesMax);
+  below(node, "sessions known to be absent", absences, limits.absencesMax);
   const { count, bytes, tombstones } = node.capacity;
   below(node, "octets of sessions", store.bytes, bytes);
   below(node, "sessions", store.recordCount - store.tombstoneCount, count);

@@ -151,3 +151,64 @@ test("a joiner whose donors have no room waits instead of asking at network spee
   const { transfersRefused } = donor.replica.counters.reconcile;
   assert.equal(transfersRefused < 100, true, `${transfersRefused} refusals`);
 });
+
+/** Two nodes, of which the second joins the first, which has many sessions, over slow links. */
+function joiningTheOnlyFullOne() {
+  const cluster = new VirtualCluster({ seed: 7, nodes: 3, faults: { delayMs: 5, jitterMs: 2 } });
+  const [full, joiner] = cluster.nodes;
+  assert(full && joiner);
+  full.start();
+  assert(cluster.advanceUntil(() => cluster.ready, 5_000));
+  for (let count = 0; count < 12_000; count++) create(cluster, full, `session-${count}`);
+  cluster.advance(5_000);
+  joiner.start();
+  const most = () => joiner.replica.store.aliveCount > 9_000;
+  assert(cluster.advanceUntil(most, 10_000));
+  assert.equal(joiner.replica.phase, "joining");
+  return { cluster, full, joiner };
+}
+
+test("the only full node restarts while another joins from it: what that one has counts", () => {
+  const { cluster, full, joiner } = joiningTheOnlyFullOne();
+  full.kill();
+  full.start();
+  assert(cluster.advanceUntil(() => full.replica.phase === "ready", 20_000));
+  const held = joiner.replica.store.aliveCount;
+  assert(held > 9_000);
+  assert.equal(full.replica.store.aliveCount, held, "it says it is ready");
+  assert(cluster.advanceUntil(() => cluster.ready && cluster.converged, 10_000));
+});
+
+test("of two that join from a node that dies, each gives the other what it has", () => {
+  const cluster = new VirtualCluster({ seed: 8, nodes: 3, faults: { delayMs: 5, jitterMs: 2 } });
+  const [full, one, two] = cluster.nodes;
+  assert(full && one && two);
+  full.start();
+  assert(cluster.advanceUntil(() => cluster.ready, 5_000));
+  for (let count = 0; count < 12_000; count++) create(cluster, full, `session-${count}`);
+  cluster.advance(5_000);
+  one.start();
+  two.start();
+  const isHalf = () => two.replica.store.aliveCount > 4_000;
+  assert(cluster.advanceUntil(isHalf, 10_000));
+  assert.deepEqual([one.replica.phase, two.replica.phase], ["joining", "joining"]);
+  const union = new Set<string>();
+  for (let count = 0; count < 12_000; count++) {
+    const id = `session-${count}`;
+    if (isVisible(cluster, one, id) || isVisible(cluster, two, id)) union.add(id);
+  }
+  assert(union.size > two.replica.store.aliveCount, "they do not have the same");
+  full.kill();
+  for (const node of [one, two]) {
+    assert(cluster.advanceUntil(() => node.replica.phase === "ready", 20_000));
+    for (const id of union) assert(isVisible(cluster, node, id), `${node.index} has ${id}`);
+  }
+});
+
+test("nodes that start together and are written to at once do not wait for each other", () => {
+  const cluster = new VirtualCluster({ seed: 9, nodes: 4 });
+  cluster.startAll();
+  for (const node of cluster.nodes) create(cluster, node, `at-${node.index}`);
+  assert(cluster.advanceUntil(() => cluster.ready, 1_000));
+  assert(cluster.converged);
+});

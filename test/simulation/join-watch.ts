@@ -34,6 +34,7 @@ export class JoinWatch {
 
   onEvent(node: SimNode, event: CoreEvent): void {
     if (event.event !== "ready") return;
+    if (event.reason === "alone") checkAlone(node);
     const owed = this.#owed.get(node);
     this.#owed.delete(node);
     if (event.reason !== "in_sync" || !node.correct || node.tainted || owed === undefined) return;
@@ -78,5 +79,13 @@ export class JoinWatch {
       if (everywhere) held.set(id, model.clone());
     }
     return held;
+  }
+}
+
+/** Who starts alone knows of nobody with sessions, ready or not. */
+function checkAlone({ label, life }: SimNode): void {
+  for (const { name, state, count } of life?.replica.peers.all() ?? []) {
+    const fact = () => `${label} starts alone and knows that ${name} has ${count} records`;
+    hold(state !== "up" || count === 0, "alone-is-alone", fact);
   }
 }

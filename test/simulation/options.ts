@@ -111,6 +111,8 @@ export interface WorkloadOptions {
   readonly moves: number;
   /** Share of writes that wait for peers, and that are read elsewhere at once. */
   readonly waits: number;
+  /** Share of requests beside which ids are read that nobody ever wrote. */
+  readonly misses: number;
   readonly weights: Readonly<Record<WorkloadAction, number>>;
 }
 
@@ -309,6 +311,7 @@ function drawWorkload(seed: number, many: boolean, calm: boolean): WorkloadOptio
     shortLives: !calm && prng.chance(0.4) ? prng.fraction() * 0.6 : 0,
     moves: maybe(seed, "moves", 0.5, (each) => scaled(each, 0.01, 0.2)) ?? 0,
     waits: maybe(seed, "waits", 0.6, (each) => scaled(each, 0.05, 0.8)) ?? 0,
+    misses: maybe(seed, "misses", 0.5, (each) => scaled(each, 0.05, 1)) ?? 0,
     weights: {
       create: 0.2,
       set: weight(0.2),
@@ -343,7 +346,10 @@ function drawLimits(seed: number): Record<string, number> {
   small("transferWindowChunks", 0.2, 2, 32);
   small("transferOutgoingMax", 0.2, 1, 4);
   small("transferIncomingMax", 0.2, 1, 2);
+  small("joinTransferRecords", 0.4, 1, 100);
   small("digestNodesPerRoundMax", 0.1, 4, 64);
+  small("fetchAsksPerSecondMax", 0.3, 2, 100);
+  small("absencesMax", 0.2, 1, 4);
   small("peerForgetMs", 0.2, 3_000, 30_000);
   small("rateBytesPerSecondMin", 0.2, 20_000, 100_000);
   small("rateJudgeDatagrams", 0.3, 10, 100);

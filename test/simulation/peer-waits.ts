@@ -28,10 +28,12 @@ interface Written {
 export class PeerWaits {
   readonly #shell: WaitsShell;
   readonly #prng: Prng;
+  readonly #misses: Prng;
 
   constructor(shell: WaitsShell) {
     this.#shell = shell;
     this.#prng = prngFor(shell.options.seed, "waiting");
+    this.#misses = prngFor(shell.options.seed, "misses");
   }
 
   /** A client wrote this a moment ago, in this turn. */
@@ -44,6 +46,24 @@ export class PeerWaits {
     const written = { id: delta.id, cells, writer, atMs: this.#shell.nowMs };
     if (this.#prng.chance(0.5)) this.#confirm(written);
     else this.#readElsewhere(written, write);
+  }
+
+  /** Clients read, again and again, what nobody ever wrote. */
+  readUnknown(reader: SimNode): void {
+    const { misses } = this.#shell.options.workload;
+    if (!this.#misses.chance(misses)) return;
+    const reads = 1 + this.#misses.below(30);
+    for (let read = 0; read < reads; read++) this.#read(reader, `nobody-${this.#misses.below(9)}`);
+    reader.wake();
+  }
+
+  #read(reader: SimNode, id: string): void {
+    const { life } = reader;
+    if (life === undefined) return;
+    const { replica } = life;
+    const now = reader.clock.at(this.#shell.nowMs);
+    if (!replica.knows(id)) replica.fetch(id, undefined, now);
+    else if (replica.phase === "joining") life.fetches?.claimedAbsent(id, this.#shell.nowMs);
   }
 
   #confirm(written: Written): void {

@@ -7,6 +7,7 @@ import { limits } from "../../src/protocol/limits.ts";
 import { stampTimeOf, stampWallMs } from "../../src/session/stamp.ts";
 import { clusterIdentity, DatagramCodec } from "../../src/wire/datagram-codec.ts";
 import { deltaCodec } from "../../src/wire/delta-codec.ts";
+import { FetchWatch } from "./fetch-watch.ts";
 import { Inbox } from "./inbox.ts";
 import type { Issued } from "./issued.ts";
 import { type Network, type Packet, packetOf } from "./network.ts";
@@ -44,6 +45,7 @@ export interface Life {
   readonly stores: StoreWatch | undefined;
   readonly streams: StreamWatch | undefined;
   readonly pace: PaceWatch;
+  readonly fetches: FetchWatch | undefined;
   readonly startedMs: number;
 }
 
@@ -163,6 +165,7 @@ export class SimNode implements Outbox {
       stores: watched ? new StoreWatch(replica.store, issued, watch) : undefined,
       streams: watched ? new StreamWatch(label) : undefined,
       pace: new PaceWatch(label, this.#rateMax, this.clock.at(nowMs).monotonicMs),
+      fetches: watched ? new FetchWatch(label, nowMs) : undefined,
       startedMs: nowMs,
     };
     this.tainted = this.clock.aheadMs(nowMs) > limits.clockDriftMsMax;
@@ -312,6 +315,7 @@ export class SimNode implements Outbox {
     const { datagram } = opened;
     if (life.replica.peers.get(datagram.boot) === undefined) life.streams?.forget(datagram.boot);
     life.streams?.received(datagram.boot, datagram.frames);
+    life.fetches?.received(datagram.frames, nowMs);
     life.replica.receive(datagram, packet.source, this.clock.at(nowMs), packet.via);
     bytes.fill(0xee);
   }
@@ -330,6 +334,7 @@ export class SimNode implements Outbox {
     );
     life.streams?.sent(frames, nowMs);
     life.pace.sent(frames, bytes.length, fanOut, monotonicMs);
+    life.fetches?.sent(frames, nowMs);
     const numbered = frames.some(({ tag }) => tag === Tag.delta || tag === Tag.fragment);
     const packet = packetOf({
       from: this.index,

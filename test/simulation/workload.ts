@@ -92,6 +92,7 @@ export class Workload {
     if (this.#moves.chance(workload.moves)) {
       this.#client.rotate(node, id, `session-${this.#moves.below(workload.sessions)}`);
     }
+    this.#shell.waits.readUnknown(node);
     // Requests of one turn of the event loop leave together, or each by itself.
     if (prng.chance(0.8)) node.wake();
     else this.#shell.at(this.#shell.nowMs, () => node.wake());

@@ -33,9 +33,12 @@ const spans = fc
   .map(([one, other]) => [Math.max(1, Math.min(one, other)), Math.max(1, one, other)] as const);
 
 const trieRanges = fc.array(
-  fc
-    .integer({ min: 0, max: 4 })
-    .chain((level) => fields({ level: fc.constant(level), prefix: fc.nat(16 ** level - 1) })),
+  fc.constantFrom(0, 1, 2, 3, 4, 8).chain((level) =>
+    fields({
+      level: fc.constant(level),
+      prefix: fc.integer({ min: 0, max: 16 ** level - 1 }),
+    }),
+  ),
   { minLength: 1, maxLength: limits.rangesPerFrameMax, size: "max" },
 );
 
@@ -52,6 +55,20 @@ const digests = fc.integer({ min: 0, max: 3 }).chain((level) =>
     ),
   }),
 );
+
+const leaves = fields({
+  tag: fc.constant(Tag.leaves),
+  leaves: fc.array(
+    fields({
+      leaf: u16,
+      records: fc.array(fields({ key: u16, high: half, low: half }), {
+        minLength: 1,
+        maxLength: limits.leafRecordsMax,
+      }),
+    }),
+    { minLength: 1, maxLength: 4 },
+  ),
+});
 
 const fragments = fc.integer({ min: 2, max: limits.fragmentsPerMessageMax }).chain((count) =>
   fields({
@@ -121,6 +138,7 @@ export const frames: fc.Arbitrary<Frame> = fc.oneof(
   fields({ tag: fc.constant(Tag.suspect), boot: bootIds }),
   fields({ tag: fc.constant(Tag.pingRequest), nonce: u32, boot: bootIds }),
   fields({ tag: fc.constant(Tag.vouch), nonce: u32, boot: bootIds }),
+  leaves,
 );
 
 /** What one datagram may carry: no two frames of a kind. */

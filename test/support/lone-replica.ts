@@ -1,8 +1,9 @@
 import type { Now } from "../../src/base/now.ts";
 import { Prng } from "../../src/base/prng.ts";
 import type { Via } from "../../src/core/membership/ways.ts";
+import type { Address } from "../../src/core/outbox.ts";
 import { Replica, type ReplicaOptions } from "../../src/core/replica.ts";
-import { type Frame, type Heartbeat, Tag } from "../../src/protocol/frames.ts";
+import { type BootId, type Frame, type Heartbeat, Tag } from "../../src/protocol/frames.ts";
 import type { SessionDelta } from "../../src/session/record.ts";
 import { stampTimeOf } from "../../src/session/stamp.ts";
 import { deltaCodec } from "../../src/wire/delta-codec.ts";
@@ -83,18 +84,18 @@ export class LoneReplica {
   }
 
   receiveVia(via: Via, ...frames: Frame[]): void {
-    const datagram = { boot: peerBoot, clock: this.peerTime, frames };
-    this.replica.receive(datagram, peerAddress, this.now, via);
-    this.#prove(via);
+    this.receiveFrom(peerBoot, peerAddress, via, ...frames);
   }
 
-  /** The peer answers what it is asked to prove that it lives. */
-  #prove(via: Via): void {
-    const peer = this.replica.peers.get(peerBoot);
-    if (peer === undefined || peer.proven) return;
-    const ack = { tag: Tag.ack, nonce: peer.challenge };
-    const datagram = { boot: peerBoot, clock: this.peerTime, frames: [ack] };
-    this.replica.receive(datagram, peerAddress, this.now, via);
+  /** Something that a peer sends, which also answers when it is asked to prove that it lives. */
+  receiveFrom(boot: BootId, address: Address, via: Via, ...frames: Frame[]): void {
+    const receive = (said: Frame[]) => {
+      const datagram = { boot, clock: this.peerTime, frames: said };
+      this.replica.receive(datagram, address, this.now, via);
+    };
+    receive(frames);
+    const peer = this.replica.peers.get(boot);
+    if (peer?.proven === false) receive([{ tag: Tag.ack, nonce: peer.challenge }]);
   }
 
   /** A datagram of the peer's stream with these deltas. */

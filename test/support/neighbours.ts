@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { Prng } from "../../src/base/prng.ts";
 import { Counters } from "../../src/core/counters.ts";
-import type { Peer } from "../../src/core/membership/peer.ts";
+import { Peer } from "../../src/core/membership/peer.ts";
 import { PeerTable } from "../../src/core/membership/peer-table.ts";
 import { Suspicion } from "../../src/core/membership/suspicion.ts";
+import type { Address } from "../../src/core/outbox.ts";
 import { type BootId, type Heartbeat, type Phase, Tag } from "../../src/protocol/frames.ts";
 import { RecordingOutbox } from "./recording-outbox.ts";
 
@@ -23,6 +24,13 @@ export function heartbeatOf(name: string, phase: Phase = "ready"): Heartbeat {
     count: 3,
     wallMs: 0,
   };
+}
+
+/** A peer that has proven that it lives, without a table. */
+export function peerUp(boot: BootId, address: Address): Peer {
+  const peer = new Peer(boot, address, 0, new Prng(1));
+  peer.state = "up";
+  return peer;
 }
 
 /** Who is there, as a node named "self" sees it, with peers that the test plays. */

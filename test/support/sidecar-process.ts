@@ -38,6 +38,7 @@ export interface Stats {
   readonly confirmations: Record<string, number>;
   readonly membership: Record<string, number> & { readonly ownPauses: number };
   readonly stream: Record<string, number>;
+  readonly reconcile: Record<string, number>;
   readonly local: Record<string, number> & { readonly refusals: Record<string, number> };
   readonly cpuMicros: number;
 }

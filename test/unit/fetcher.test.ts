@@ -6,7 +6,7 @@ import { tagOf } from "../../src/session/stamp.ts";
 import {
   blockOf,
   created,
-  type LoneReplica,
+  LoneReplica,
   peerBoot,
   peerHeartbeat,
   withReadyPeer,
@@ -123,4 +123,81 @@ test("questions get rarer: a client that asks for nonsense cannot make a flood o
   lone.pass(limits.fetchMsMax);
   assert.equal(lone.outbox.framesOf(Tag.fetch).length, 5);
   assert.equal(ended(lone), false);
+});
+
+/** A node that joins, from a complete peer that gives nothing. */
+function joiningWithPeer(): LoneReplica {
+  const lone = new LoneReplica();
+  lone.receive(peerHeartbeat({ count: 10 }));
+  lone.tick();
+  return lone;
+}
+
+/** A client reads the id: whether the network was asked. The peer says that it has not. */
+function readAbsent(lone: LoneReplica, id: string): boolean {
+  if (lone.replica.knows(id)) return false;
+  assert.notEqual(lone.replica.fetch(id, undefined, lone.now), undefined);
+  lone.tick();
+  const asked = lone.outbox.framesOf(Tag.fetch).filter((frame) => frame.id === id);
+  lone.receive({ tag: Tag.absent, nonce: onlyOf(asked).nonce });
+  lone.outbox.takeSent();
+  return true;
+}
+
+test("a joining node remembers for a moment what a complete one denied, and asks no more", () => {
+  const lone = joiningWithPeer();
+  assert.equal(readAbsent(lone, "nobody"), true);
+  for (let reads = 0; reads < 50; reads++) assert.equal(readAbsent(lone, "nobody"), false);
+  lone.receive(peerHeartbeat({ count: 10 }));
+  lone.pass(limits.absenceMs - 1);
+  assert.equal(readAbsent(lone, "nobody"), false);
+  lone.pass(1);
+  assert.equal(readAbsent(lone, "nobody"), true, "it may have been created meanwhile");
+});
+
+test("what a joining node denies is forgotten as soon as it hears of it", () => {
+  const lone = joiningWithPeer();
+  readAbsent(lone, "s");
+  lone.receiveDeltas(1, created("s", lone.peerTime));
+  assert.equal(lone.replica.knows("s"), true);
+  assert.notEqual(lone.replica.get("s", lone.now), undefined);
+});
+
+test("what another joining node has not is not taken for absent", () => {
+  const lone = joiningWithPeer();
+  lone.receive(peerHeartbeat({ count: 10, phase: "joining" }));
+  readAbsent(lone, "nobody");
+  assert.equal(lone.replica.knows("nobody"), false);
+});
+
+test("so many absences are remembered and no more, and none once it is ready", () => {
+  const lone = joiningWithPeer();
+  for (let id = 0; id <= limits.absencesMax; id++) {
+    if (id % 1_000 === 0) lone.nowMs += 1;
+    readAbsent(lone, `nobody-${id}`);
+  }
+  assert.equal(lone.replica.buffers.absences, limits.absencesMax);
+  assert.equal(lone.replica.knows("nobody-0"), false);
+  lone.replica.leave(lone.now);
+  lone.tick();
+  assert.equal(lone.replica.buffers.absences, 0);
+});
+
+test("beyond so many questions a second a client is refused at once, and then no more", () => {
+  const lone = joiningWithPeer();
+  const ask = (id: number) => lone.replica.fetch(`nobody-${id}`, undefined, lone.now);
+  let asked = 0;
+  for (let id = 0; id < 2 * limits.fetchAsksPerSecondMax; id++) {
+    if (ask(id) === undefined) break;
+    asked += 1;
+    lone.tick();
+    for (const { nonce } of lone.outbox.framesOf(Tag.fetch))
+      lone.receive({ tag: Tag.absent, nonce });
+    lone.outbox.takeSent();
+  }
+  assert.equal(asked, limits.fetchAsksPerSecondMax);
+  const { fetchesRefused, fetchesThrottled } = lone.replica.counters.reconcile;
+  assert.deepEqual([fetchesRefused, fetchesThrottled], [1, 1]);
+  lone.nowMs += 1;
+  assert.notEqual(ask(-1), undefined, "a few more every millisecond");
 });

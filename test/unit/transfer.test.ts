@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Prng } from "../../src/base/prng.ts";
 import { Counters } from "../../src/core/counters.ts";
-import { Peer } from "../../src/core/membership/peer.ts";
 import { Donor } from "../../src/core/reconcile/donor.ts";
 import { Puller } from "../../src/core/reconcile/puller.ts";
 import { type Chunk, type Frame, Tag, type TrieRange } from "../../src/protocol/frames.ts";
@@ -11,6 +10,7 @@ import { framesBytesMax, limits } from "../../src/protocol/limits.ts";
 import { ByteWriter } from "../../src/wire/byte-writer.ts";
 import { deltaCodec } from "../../src/wire/delta-codec.ts";
 import { writeFrame } from "../../src/wire/frame-codec.ts";
+import { peerUp } from "../support/neighbours.ts";
 import { onlyOf, RecordingOutbox } from "../support/recording-outbox.ts";
 import { recordsOf, storeWith } from "../support/store-model.ts";
 
@@ -24,8 +24,8 @@ class Link {
   readonly store = storeWith();
   readonly donor = new Donor(this.store, deltaCodec, this.donorOutbox, this.counters);
   /** The donor as the puller sees it, and the other way round. */
-  readonly donorPeer = new Peer("d".repeat(24), "donor:1", 0, new Prng(1));
-  readonly pullerPeer = new Peer("e".repeat(24), "puller:1", 0, new Prng(1));
+  readonly donorPeer = peerUp("d".repeat(24), "donor:1");
+  readonly pullerPeer = peerUp("e".repeat(24), "puller:1");
   readonly received = new Set<string>();
   readonly ends: boolean[] = [];
   changes = 0;
@@ -120,6 +120,16 @@ test("only the records of the ranges that were asked for come", () => {
   link.run();
   assert.deepEqual([...link.received].sort(), expected.sort());
   assert(expected.length > 0 && expected.length < 500);
+});
+
+test("a single record can be asked for, by the upper half of its hashed id", () => {
+  const link = new Link();
+  link.fill(500);
+  const [, record] = recordsOf(link.store);
+  assert(record !== undefined);
+  link.puller.pull(link.donorPeer, [{ level: 8, prefix: record.idHash.high >>> 0 }], 0);
+  link.run();
+  assert.deepEqual([...link.received], [record.id]);
 });
 
 test("ranges that hold nothing make a transfer of one empty chunk", () => {
@@ -248,11 +258,26 @@ test("one transfer a peer and few in all are under way at once, and the rest wai
   link.puller.pull(link.donorPeer, [wholeTrie], 0);
   link.puller.pull(link.donorPeer, [wholeTrie], 0);
   for (const digit of ["1", "2", "3", "4"]) {
-    link.puller.pull(new Peer(digit.repeat(24), `${digit}:1`, 0, new Prng(1)), [wholeTrie], 0);
+    link.puller.pull(peerUp(digit.repeat(24), `${digit}:1`), [wholeTrie], 0);
   }
   const asked = link.outbox.map(({ to }) => to);
   assert.deepEqual(asked, ["donor:1", "1:1", "2:1"]);
   assert.equal(asked.length, limits.transferIncomingMax);
+});
+
+test("what is pulled while the node joins does not wait for the transfers of the join", () => {
+  const link = new Link();
+  link.fill(2_000);
+  link.puller.join(link.donorPeer, [wholeTrie], 0);
+  assert.equal(link.puller.isFree(link.donorPeer), false);
+  const [record] = recordsOf(link.store);
+  assert(record !== undefined);
+  link.puller.pull(link.donorPeer, [{ level: 4, prefix: record.leaf }], 0);
+  link.run(60_000, 1);
+  assert(link.received.has(record.id) && link.received.size < 2_000);
+  link.run(60_000, 2);
+  assert.deepEqual([link.ends, link.received.size], [[true, true], 2_000]);
+  assert.equal(link.puller.isFree(link.donorPeer), true);
 });
 
 test("more ranges than one want names are asked for one want after the other", () => {

@@ -42,6 +42,9 @@ export class Peer {
   /** When the next round of anti-entropy with it may start, and the pause after that one. */
   nextRoundMs = 0;
   roundPauseMs: number = limits.roundEveryMs;
+  /** Transfers of a join that it refused or failed in a row; it is not asked for another before. */
+  donorFailures = 0;
+  donorPauseUntilMs = 0;
   /** By how much its clock was too far ahead when last heard; 0: it was not. */
   skewMs = 0;
   /** How far its wall clock was ahead of ours when it last told, with the way of its datagram. */

@@ -1,4 +1,11 @@
-import { type Digest, type DigestNode, Tag, type TrieRange } from "../../protocol/frames.ts";
+import {
+  type Digest,
+  type DigestNode,
+  type LeafDigest,
+  type Leaves,
+  Tag,
+  type TrieRange,
+} from "../../protocol/frames.ts";
 import { limits } from "../../protocol/limits.ts";
 import type { Counters } from "../counters.ts";
 import type { Peer } from "../membership/peer.ts";
@@ -7,16 +14,16 @@ import type { Outbox } from "../outbox.ts";
 import { leafLevel } from "../store/digest-trie.ts";
 import type { Store } from "../store/store.ts";
 import type { IncomingTransfer } from "./incoming-transfer.ts";
+import { digestOfLeaf, framesOfLeaves, rangesAhead } from "./leaf-digest.ts";
 import type { Puller } from "./puller.ts";
-
-export const wholeTrie: TrieRange = Object.freeze({ level: 0, prefix: 0 });
 
 /**
  * The last line of convergence: whatever deltas and repair missed, comparing digests finds. Roots
  * ride in every heartbeat. When a peer's differs for longer than repair needs, a round walks the
  * trie: each side answers a list of hashes with its own hashes one level below, for the nodes that
- * differ, until the leaves; then each pulls the differing leaves from the other. No side keeps any
- * state of a round: a lost datagram ends it, and the next heartbeat starts the next.
+ * differ, until the leaves, of which the records are told; then each pulls from the other the
+ * records that differ. No side keeps any state of a round: a lost datagram ends it, and the next
+ * heartbeat starts the next.
  *
  * After Demers et al. 1987 ("Epidemic Algorithms for Replicated Database Maintenance"), with the
  * trees of Dynamo (2007).
@@ -75,6 +82,7 @@ export class AntiEntropy {
   onDigest(peer: Peer, digest: Digest, nowMs: number): void {
     this.#counters.reconcile.digestsReceived += 1;
     const next: DigestNode[] = [];
+    const leaves: LeafDigest[] = [];
     const wanted: TrieRange[] = [];
     const offered: TrieRange[] = [];
     for (const node of digest.nodes) {
@@ -87,8 +95,11 @@ export class AntiEntropy {
           mine[child * 2 + 1] === node.children[child * 2 + 1];
         if (equal) continue;
         const range = { level: digest.level + 1, prefix: node.prefix * 16 + child };
+        const isLeaf = range.level === leafLevel && iHave && peerHas;
+        const told = isLeaf ? digestOfLeaf(this.#store, range.prefix) : undefined;
+        if (told !== undefined) leaves.push(told);
         // A subtree that one side lacks altogether is not worth walking.
-        if (range.level === leafLevel || !iHave || !peerHas) {
+        else if (range.level === leafLevel || !iHave || !peerHas) {
           if (peerHas) wanted.push(range);
           if (iHave) offered.push(range);
         } else if (next.length < limits.digestNodesPerRoundMax) {
@@ -97,6 +108,35 @@ export class AntiEntropy {
       }
     }
     this.#sendDigests(peer, digest.level + 1, next);
+    for (const some of framesOfLeaves(leaves)) {
+      this.#counters.reconcile.digestsSent += 1;
+      this.#outbox.unicast(peer.address, [{ tag: Tag.leaves, leaves: some }]);
+    }
+    this.#exchange(peer, wanted, offered, nowMs);
+  }
+
+  /** The last step: what differs in these leaves, record by record. */
+  onLeaves(peer: Peer, { leaves }: Leaves, nowMs: number): void {
+    this.#counters.reconcile.digestsReceived += 1;
+    const wanted: TrieRange[] = [];
+    const offered: TrieRange[] = [];
+    for (const theirs of leaves) {
+      const mine = digestOfLeaf(this.#store, theirs.leaf);
+      wanted.push(...rangesAhead(theirs, mine));
+      if (mine !== undefined) offered.push(...rangesAhead(mine, theirs));
+      else if (this.#store.recordsOfLeaf(theirs.leaf).length > 0) {
+        offered.push({ level: leafLevel, prefix: theirs.leaf });
+      }
+    }
+    this.#exchange(peer, wanted, offered, nowMs);
+  }
+
+  #exchange(
+    peer: Peer,
+    wanted: readonly TrieRange[],
+    offered: readonly TrieRange[],
+    nowMs: number,
+  ): void {
     for (let index = 0; index < offered.length; index += limits.rangesPerFrameMax) {
       const ranges = offered.slice(index, index + limits.rangesPerFrameMax);
       this.#outbox.unicast(peer.address, [{ tag: Tag.offer, ranges }]);

@@ -1,54 +1,55 @@
 import { limits } from "../../protocol/limits.ts";
 
-/** Takes the octets of a transfer in order and hands out the blocks in them as they complete. */
-export class BlockAssembler {
-  #pieces: Uint8Array[] = [];
-  #bytes = 0;
+/** Room for a block of the usual size and the chunks that come with its end. */
+const roomBytes = 4 * limits.transferBlockBytes;
 
-  /** The blocks that this piece completes; undefined: the octets are not a transfer's. */
-  feed(piece: Uint8Array): Uint8Array[] | undefined {
-    this.#pieces.push(piece);
-    this.#bytes += piece.length;
+/**
+ * Takes the octets of a transfer in order and hands out the blocks in them as they complete. All go
+ * through one buffer: a transfer of many chunks would else be as many allocations.
+ */
+export class BlockAssembler {
+  #buffer = new Uint8Array(roomBytes);
+  #start = 0;
+  #end = 0;
+
+  /** Copies the piece; the blocks handed out before are no longer valid. */
+  feed(piece: Uint8Array): void {
+    if (this.#end + piece.length > this.#buffer.length) this.#makeRoom(piece.length);
+    this.#buffer.set(piece, this.#end);
+    this.#end += piece.length;
+  }
+
+  /** The blocks that are complete, as views; undefined: the octets are not a transfer's. */
+  take(): Uint8Array[] | undefined {
     const blocks: Uint8Array[] = [];
-    while (this.#bytes >= 4) {
-      const length = this.#peekLength();
+    while (this.#end - this.#start >= 4) {
+      const length = this.#lengthAt(this.#start);
       if (length === 0 || length > limits.transferBlockBytesMax) return undefined;
-      if (this.#bytes < 4 + length) break;
-      const whole = this.#join();
-      blocks.push(whole.subarray(4, 4 + length));
-      const rest = whole.subarray(4 + length);
-      this.#pieces = rest.length === 0 ? [] : [rest];
-      this.#bytes = rest.length;
+      const first = this.#start + 4;
+      if (this.#end < first + length) break;
+      blocks.push(this.#buffer.subarray(first, first + length));
+      this.#start = first + length;
     }
     return blocks;
   }
 
   /** Whether everything fed so far has been handed out. */
   get empty(): boolean {
-    return this.#bytes === 0;
+    return this.#start === this.#end;
   }
 
-  #peekLength(): number {
-    let length = 0;
-    let read = 0;
-    for (const piece of this.#pieces) {
-      for (const octet of piece) {
-        length = length * 256 + octet;
-        read += 1;
-        if (read === 4) return length;
-      }
-    }
-    return length;
+  #lengthAt(index: number): number {
+    const [a = 0, b = 0, c = 0, d = 0] = this.#buffer.subarray(index, index + 4);
+    return ((a * 256 + b) * 256 + c) * 256 + d;
   }
 
-  #join(): Uint8Array {
-    if (this.#pieces.length === 1 && this.#pieces[0] !== undefined) return this.#pieces[0];
-    const whole = new Uint8Array(this.#bytes);
-    let position = 0;
-    for (const piece of this.#pieces) {
-      whole.set(piece, position);
-      position += piece.length;
-    }
-    return whole;
+  /** Moves what is left to the front, of a larger buffer if it must be. */
+  #makeRoom(bytes: number): void {
+    const left = this.#buffer.subarray(this.#start, this.#end);
+    const needed = left.length + bytes;
+    if (needed > this.#buffer.length) this.#buffer = new Uint8Array(needed * 2);
+    this.#buffer.set(left);
+    this.#start = 0;
+    this.#end = left.length;
   }
 }

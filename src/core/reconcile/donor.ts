@@ -41,7 +41,8 @@ export class Donor {
       transfer = this.#open(want, nowMs);
       this.#transfers.set(key, transfer);
     }
-    const first = { ...endOfTransfer(want.transfer), window: limits.transferWindowChunks };
+    const window = Math.min(limits.transferCreditEveryChunks, limits.transferWindowChunks);
+    const first = { ...endOfTransfer(want.transfer), window };
     this.#send(peer, transfer.credited(first, nowMs));
   }
 

@@ -9,6 +9,8 @@ import type { PeerTable } from "../membership/peer-table.ts";
 import type { Outbox } from "../outbox.ts";
 import { leafLevel } from "../store/digest-trie.ts";
 import type { Store } from "../store/store.ts";
+import { Absences } from "./absences.ts";
+import { FetchAllowance } from "./fetch-allowance.ts";
 import type { IncomingTransfer } from "./incoming-transfer.ts";
 
 interface Fetch {
@@ -35,6 +37,7 @@ interface Fetch {
  *
  * It is settled by whoever has the session, or by a node that is complete and has not; where a
  * write is asked for, by the state that includes it, or by the answer of the node that wrote it.
+ * What clients ask for, however often, makes no flood: asks are limited, and absences remembered.
  */
 export class Fetcher {
   readonly #store: Store;
@@ -44,6 +47,8 @@ export class Fetcher {
   /** By nonce, and the nonces by what is asked for. */
   readonly #fetches = new Map<number, Fetch>();
   readonly #nonces = new Map<string, number>();
+  readonly #allowance = new FetchAllowance();
+  readonly #absences = new Absences();
   #ticket = 0;
 
   constructor(store: Store, prng: Prng, outbox: Outbox, counters: Counters) {
@@ -51,6 +56,11 @@ export class Fetcher {
     this.#prng = prng;
     this.#outbox = outbox;
     this.#counters = counters;
+  }
+
+  /** Whether a complete node said a moment ago that there is no such session. */
+  isAbsent(id: string): boolean {
+    return this.#absences.has(id);
   }
 
   /** A number that comes back through `Outbox.fetched`; undefined: too many are under way. */
@@ -95,28 +105,35 @@ export class Fetcher {
   }
 
   /** The peer has not; that settles it if the peer must know. */
-  onAbsent(peer: Peer, absent: Absent): void {
+  onAbsent(peer: Peer, absent: Absent, nowMs: number): void {
     const fetch = this.#fetches.get(absent.nonce);
     if (fetch === undefined) return;
-    const settled = fetch.write === undefined ? peer.phase === "ready" : wrote(peer, fetch.write);
-    if (settled) this.#end(absent.nonce, true);
+    if (fetch.write !== undefined) {
+      if (wrote(peer, fetch.write)) this.#end(absent.nonce, true);
+    } else if (peer.phase === "ready") {
+      this.#absences.note(fetch.id, nowMs);
+      this.#end(absent.nonce, true);
+    }
   }
 
   /** `complete`: the whole state has arrived, so what is not there is nowhere. */
   tick(peers: PeerTable, complete: boolean, nowMs: number): void {
+    if (complete) this.#absences.clear();
+    else this.#absences.tick(nowMs);
     for (const [nonce, fetch] of this.#fetches) {
       if (this.#isSettled(fetch, complete)) this.#end(nonce, true);
       else if (nowMs >= fetch.giveUpMs) this.#end(nonce, false);
       else if (nowMs >= fetch.askDueMs) {
         fetch.askDueMs = Math.min(nowMs + limits.fetchRetryMs * 2 ** fetch.tries, fetch.giveUpMs);
         fetch.tries += 1;
-        this.#ask(peers, nonce, fetch);
+        // The first is paid for already.
+        if (fetch.tries === 1 || this.#isAllowed(nowMs)) this.#ask(peers, nonce, fetch);
       }
     }
   }
 
   get dueMs(): number {
-    let dueMs = Number.POSITIVE_INFINITY;
+    let { dueMs } = this.#absences;
     for (const fetch of this.#fetches.values()) dueMs = Math.min(dueMs, fetch.askDueMs);
     return dueMs;
   }
@@ -125,8 +142,12 @@ export class Fetcher {
     return this.#fetches.size;
   }
 
+  get absent(): number {
+    return this.#absences.size;
+  }
+
   #open(key: string, id: string, write: Stamp | undefined, nowMs: number): Fetch | undefined {
-    if (this.#fetches.size >= limits.fetchesMax) return undefined;
+    if (this.#fetches.size >= limits.fetchesMax || !this.#isAllowed(nowMs)) return undefined;
     this.#counters.reconcile.fetches += 1;
     const nonce = this.#prng.uint32();
     const giveUpMs = nowMs + limits.fetchMsMax;
@@ -143,6 +164,12 @@ export class Fetcher {
     this.#fetches.set(nonce, fetch);
     this.#nonces.set(key, nonce);
     return fetch;
+  }
+
+  #isAllowed(nowMs: number): boolean {
+    const isAllowed = this.#allowance.take(nowMs);
+    if (!isAllowed) this.#counters.reconcile.fetchesThrottled += 1;
+    return isAllowed;
   }
 
   #isSettled(fetch: Fetch, complete: boolean): boolean {

@@ -3,6 +3,7 @@ import { limits } from "../../protocol/limits.ts";
 import type { Peer } from "../membership/peer.ts";
 import { BlockAssembler } from "./block-assembler.ts";
 
+/** The blocks are views that are valid until the next chunk is added. */
 export type Progress =
   | { readonly state: "running"; readonly blocks: readonly Uint8Array[] }
   | { readonly state: "done"; readonly blocks: readonly Uint8Array[] }
@@ -44,13 +45,14 @@ export class IncomingTransfer {
     }
     if (chunk.last) this.#lastIndex = chunk.index;
     this.#highest = Math.max(this.#highest, chunk.index);
-    // Copied: the chunk is a view into its datagram. Not by slice(), which in a Buffer makes
-    // another view.
-    this.#waiting.set(chunk.index, new Uint8Array(chunk.bytes));
     this.#progressMs = nowMs;
     this.#sinceCredit += 1;
     this.#creditDueMs = nowMs + limits.transferCreditMs;
-    return this.#advance();
+    if (chunk.index === this.#next) return this.#advance(chunk.bytes);
+    // Copied: the chunk is a view into its datagram. Not by slice(), which in a Buffer makes
+    // another view.
+    this.#waiting.set(chunk.index, new Uint8Array(chunk.bytes));
+    return { state: "running", blocks: [] };
   }
 
   /** Whether a credit is due by count; by time it is due at `dueMs`. */
@@ -70,7 +72,8 @@ export class IncomingTransfer {
     return nowMs - this.#progressMs;
   }
 
-  credit(nowMs: number): Credit {
+  /** `window`: how far the donor may send beyond what has arrived in order. */
+  credit(nowMs: number, window: number): Credit {
     this.#sinceCredit = 0;
     this.#creditDueMs = nowMs + limits.transferCreditMs;
     const missing: number[] = [];
@@ -81,22 +84,21 @@ export class IncomingTransfer {
       tag: Tag.credit,
       transfer: this.id,
       next: this.#next,
-      window: limits.transferWindowChunks,
+      window,
       missing,
     };
   }
 
-  #advance(): Progress {
-    const blocks: Uint8Array[] = [];
-    for (;;) {
-      const piece = this.#waiting.get(this.#next);
-      if (piece === undefined) break;
+  /** The next piece has come, and maybe some that follow it have before. */
+  #advance(next: Uint8Array): Progress {
+    for (let piece: Uint8Array | undefined = next; piece !== undefined; ) {
+      this.#assembler.feed(piece);
       this.#waiting.delete(this.#next);
       this.#next += 1;
-      const completed = this.#assembler.feed(piece);
-      if (completed === undefined) return { state: "broken" };
-      blocks.push(...completed);
+      piece = this.#waiting.get(this.#next);
     }
+    const blocks = this.#assembler.take();
+    if (blocks === undefined) return { state: "broken" };
     if (this.#next <= this.#lastIndex) return { state: "running", blocks };
     return this.#assembler.empty ? { state: "done", blocks } : { state: "broken" };
   }

@@ -1,17 +1,23 @@
+import type { Prng } from "../../base/prng.ts";
 import type { Phase } from "../../protocol/frames.ts";
 import { limits } from "../../protocol/limits.ts";
 import type { Peer } from "../membership/peer.ts";
 import type { PeerTable } from "../membership/peer-table.ts";
 import type { Outbox } from "../outbox.ts";
-import { wholeTrie } from "./anti-entropy.ts";
 import type { IncomingTransfer } from "./incoming-transfer.ts";
 import type { Puller } from "./puller.ts";
+import { joinRangeCount, RangeQueue } from "./range-queue.ts";
+
+export type ReadyReason = "in_sync" | "together" | "alone" | "gave_up";
 
 /**
- * How a node that starts becomes ready: it asks who is there, takes the whole state from one peer
- * that has it (the transfer of anti-entropy, from an empty trie) while it applies live deltas from
- * the first moment, and moves on to the next donor when one dies. A node that hears nobody with
- * sessions starts alone.
+ * How a node that starts becomes ready: it asks who is there and takes the whole state from the
+ * nodes that have it, while it applies live deltas from the first moment. The trie is cut into
+ * ranges; each donor gets a few at a time, so that all give at once, each at its own pace. What a
+ * donor did not finish goes back and another one gives it.
+ *
+ * Where no complete node is left, those that join with a part of the state take what they lack from
+ * each other. A node that hears nobody with sessions starts alone.
  */
 export class Join {
   readonly #puller: Puller;
@@ -19,17 +25,23 @@ export class Join {
   #phase: Phase = "joining";
   #startedMs = 0;
   #helloCount = 0;
-  /** Asked last without success: another donor goes first. */
-  #failed: Peer | undefined;
-  #pauseUntilMs = 0;
+  #verdictDueMs = Number.POSITIVE_INFINITY;
+  /** What no complete node has given yet. */
+  readonly #lacking: RangeQueue;
+  /** What incomplete nodes have not given yet, of what was lacking when they were first asked. */
+  readonly #parts = new Map<Peer, RangeQueue>();
+  readonly #transfers = new Map<IncomingTransfer, RangeQueue>();
 
-  constructor(puller: Puller, outbox: Outbox) {
+  constructor(puller: Puller, outbox: Outbox, prng: Prng) {
     this.#puller = puller;
     this.#outbox = outbox;
+    // Not all from the same range on: should the donor die, they have different parts of it.
+    this.#lacking = RangeQueue.ofWholeTrie(prng.below(joinRangeCount));
   }
 
   start(nowMs: number): void {
     this.#startedMs = nowMs;
+    this.#verdictDueMs = nowMs;
   }
 
   get phase(): Phase {
@@ -51,33 +63,39 @@ export class Join {
 
   tick(peers: PeerTable, nowMs: number): void {
     if (this.#phase !== "joining") return;
-    if (this.#puller.active || nowMs < this.#pauseUntilMs) return;
-    if (nowMs >= this.#startedMs + limits.joinMsMax) {
-      this.#ready("gave_up");
-      return;
+    const donors = donorsAmong(peers);
+    const parts = donors.length === 0 ? partsAmong(peers) : [];
+    for (const donor of donors) this.#pull(donor, this.#lacking, nowMs);
+    if (nowMs >= this.#aloneMs && !this.#lacking.hasUnderWay) {
+      for (const peer of parts) this.#pull(peer, this.#partOf(peer), nowMs);
     }
-    const donor = this.#chooseDonor(peers);
-    if (donor !== undefined) this.#puller.pull(donor, [wholeTrie], nowMs);
-    else if (nowMs >= this.#startedMs + limits.joinAloneMs) this.#ready("alone");
+    const hasSources = donors.length > 0 || parts.some((peer) => !this.#partOf(peer).isDone);
+    const reason = this.#verdict(hasSources, nowMs);
+    if (reason !== undefined) this.#ready(reason);
+    else this.#verdictDueMs = this.#nextVerdictMs([...donors, ...parts], nowMs);
   }
 
-  ended(transfer: IncomingTransfer, completed: boolean, nowMs: number): void {
-    const isWhole = transfer.ranges.includes(wholeTrie);
-    if (this.#phase !== "joining" || !isWhole) return;
-    if (completed) {
-      this.#ready("in_sync");
-      return;
-    }
-    this.#failed = transfer.peer;
-    this.#pauseUntilMs = nowMs + limits.transferPauseMs;
+  /** Whether the transfer was one of the join's; if so, its ranges are done or wait again. */
+  ended(transfer: IncomingTransfer, completed: boolean, nowMs: number): boolean {
+    const queue = this.#transfers.get(transfer);
+    if (queue === undefined) return false;
+    this.#transfers.delete(transfer);
+    queue.ended(transfer.ranges, completed);
+    const { peer } = transfer;
+    const pauseMs = limits.transferPauseMs * 2 ** peer.donorFailures;
+    peer.donorFailures = completed ? 0 : peer.donorFailures + 1;
+    if (!completed) peer.donorPauseUntilMs = nowMs + Math.min(pauseMs, limits.transferPauseMsMax);
+    return true;
   }
 
   get dueMs(): number {
     if (this.#phase !== "joining") return Number.POSITIVE_INFINITY;
-    // While a transfer runs, its own timer brings the next step.
-    if (this.#puller.active) return this.#nextHelloMs;
-    const verdictMs = Math.max(this.#pauseUntilMs, this.#startedMs + limits.joinAloneMs);
-    return Math.min(this.#nextHelloMs, verdictMs);
+    return Math.min(this.#nextHelloMs, this.#verdictDueMs);
+  }
+
+  /** Once no complete node is there after so long, none is waited for. */
+  get #aloneMs(): number {
+    return this.#startedMs + limits.joinAloneMs;
   }
 
   get #nextHelloMs(): number {
@@ -85,20 +103,67 @@ export class Join {
     return offsetMs === undefined ? Number.POSITIVE_INFINITY : this.#startedMs + offsetMs;
   }
 
-  /** The one with the most records, but who failed last only when there is no other. */
-  #chooseDonor(peers: PeerTable): Peer | undefined {
-    let best: Peer | undefined;
-    let last: Peer | undefined;
-    for (const peer of peers.all()) {
-      if (peer.state !== "up" || peer.phase !== "ready" || peer.count === 0) continue;
-      if (peer === this.#failed) last = peer;
-      else if (best === undefined || peer.count > best.count) best = peer;
-    }
-    return best ?? last;
+  /** The next few ranges from this peer, unless it is giving some. */
+  #pull(peer: Peer, queue: RangeQueue, nowMs: number): void {
+    if (!queue.hasWaiting || nowMs < peer.donorPauseUntilMs || !this.#puller.isFree(peer)) return;
+    const share = Math.floor((limits.joinTransferRecords * joinRangeCount) / peer.count);
+    const ranges = queue.take(Math.max(1, Math.min(share, limits.rangesPerFrameMax)));
+    this.#transfers.set(this.#puller.join(peer, ranges, nowMs), queue);
   }
 
-  #ready(reason: "in_sync" | "alone" | "gave_up"): void {
+  #partOf(peer: Peer): RangeQueue {
+    const known = this.#parts.get(peer);
+    if (known !== undefined) return known;
+    const part = this.#lacking.copy();
+    this.#parts.set(peer, part);
+    return part;
+  }
+
+  #verdict(hasSources: boolean, nowMs: number): ReadyReason | undefined {
+    if (this.#lacking.isDone) return "in_sync";
+    if (this.#transfers.size > 0) return undefined;
+    if (nowMs >= this.#startedMs + limits.joinMsMax) return "gave_up";
+    if (hasSources || nowMs < this.#aloneMs) return undefined;
+    return this.#parts.size > 0 ? "together" : "alone";
+  }
+
+  /** While transfers run, what they bring leads to the next look; see `Puller.dueMs`. */
+  #nextVerdictMs(sources: readonly Peer[], nowMs: number): number {
+    let dueMs = Number.POSITIVE_INFINITY;
+    const consider = (atMs: number) => {
+      if (atMs > nowMs) dueMs = Math.min(dueMs, atMs);
+    };
+    consider(this.#aloneMs);
+    consider(this.#startedMs + limits.joinMsMax);
+    for (const { donorPauseUntilMs } of sources) consider(donorPauseUntilMs);
+    return dueMs;
+  }
+
+  #ready(reason: ReadyReason): void {
     this.#phase = "ready";
+    this.#parts.clear();
     this.#outbox.notify({ event: "ready", reason });
   }
+}
+
+/**
+ * Who can give the whole state, the ones with most first. A node with much less than another has
+ * not all of it, whatever it says: it has evicted, or was alone for a time. It is asked all the
+ * same when those with more fail.
+ */
+function donorsAmong(peers: PeerTable): Peer[] {
+  const donors = withRecords(peers).filter(({ phase }) => phase === "ready");
+  donors.sort((left, right) => right.count - left.count);
+  const fullest = donors.find(({ donorFailures }) => donorFailures === 0) ?? donors[0];
+  const enough = ((fullest?.count ?? 0) * limits.donorSharePercent) / 100;
+  return donors.filter(({ count }) => count >= enough);
+}
+
+/** Who has a part of the state, or had all of it and is about to go. */
+function partsAmong(peers: PeerTable): Peer[] {
+  return withRecords(peers).filter(({ phase }) => phase !== "ready");
+}
+
+function withRecords(peers: PeerTable): Peer[] {
+  return [...peers.all()].filter(({ state, count }) => state === "up" && count > 0);
 }

@@ -2,7 +2,7 @@ import type { DeltaPacker } from "../../protocol/delta-codec.ts";
 import { type Chunk, type Credit, Tag, type TrieRange } from "../../protocol/frames.ts";
 import { framesBytesMax, limits } from "../../protocol/limits.ts";
 import { wholeDelta } from "../../session/record.ts";
-import { leavesOf } from "../store/digest-trie.ts";
+import { isWithin, leavesOf } from "../store/digest-trie.ts";
 import type { Store } from "../store/store.ts";
 
 /** What a chunk may carry: frame header, transfer, index and last flag off. */
@@ -109,6 +109,7 @@ function* framedBlocks(
     const { first, end } = leavesOf(range);
     for (let leaf = store.nextLeaf(first, end); leaf < end; leaf = store.nextLeaf(leaf + 1, end)) {
       for (const record of store.recordsOfLeaf(leaf)) {
+        if (!isWithin(range, record.idHash)) continue;
         source.onRecord();
         packer.add(wholeDelta(record), Number.POSITIVE_INFINITY);
         if (packer.bytes >= limits.transferBlockBytes) yield framed(packer.take());

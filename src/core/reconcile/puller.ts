@@ -15,7 +15,8 @@ export interface PullerHooks {
 
 /**
  * Pulls ranges of records from peers: one transfer a peer at a time and few in all. What a walk of
- * the trie finds while one runs waits, and is asked for when it ends.
+ * the trie finds while one runs waits, and is asked for when it ends. The transfers of a join are
+ * long and are not waited for: beside them there may be as many others.
  */
 export class Puller {
   readonly #prng: Prng;
@@ -23,6 +24,7 @@ export class Puller {
   readonly #counters: Counters;
   readonly #hooks: PullerHooks;
   readonly #transfers = new Map<number, IncomingTransfer>();
+  readonly #joins = new Set<IncomingTransfer>();
   readonly #waiting = new Map<Peer, TrieRange[]>();
 
   constructor(prng: Prng, outbox: Outbox, counters: Counters, hooks: PullerHooks) {
@@ -51,6 +53,19 @@ export class Puller {
     return false;
   }
 
+  /** Whether a transfer of a join can begin from this peer. */
+  isFree(peer: Peer): boolean {
+    if (this.#joins.size >= limits.transferIncomingMax) return false;
+    return ![...this.#joins].some((transfer) => transfer.peer === peer);
+  }
+
+  /** Asks for these ranges, for a join, and at once; see `isFree`. */
+  join(peer: Peer, ranges: readonly TrieRange[], nowMs: number): IncomingTransfer {
+    const transfer = this.#begin(peer, ranges, nowMs);
+    this.#joins.add(transfer);
+    return transfer;
+  }
+
   get active(): boolean {
     return this.#transfers.size > 0;
   }
@@ -77,7 +92,9 @@ export class Puller {
       transfer.skipped += taken.skipped;
     }
     if (progress.state === "done") this.#end(transfer, true, nowMs);
-    else if (transfer.creditDue) this.#outbox.unicast(peer.address, [transfer.credit(nowMs)]);
+    else if (transfer.creditDue) {
+      this.#outbox.unicast(peer.address, [transfer.credit(nowMs, this.#window)]);
+    }
   }
 
   /** The donor has no room for it. */
@@ -88,10 +105,12 @@ export class Puller {
 
   tick(nowMs: number): void {
     for (const transfer of this.#transfers.values()) {
-      if (transfer.silentMs(nowMs) >= limits.transferSilenceMs) {
+      // Who has left or was started anew gives nothing more, and what is pulled next may be.
+      const isGone = transfer.peer.state !== "up";
+      if (isGone || transfer.silentMs(nowMs) >= limits.transferSilenceMs) {
         this.#end(transfer, false, nowMs);
       } else if (nowMs >= transfer.dueMs) {
-        const credit = transfer.credit(nowMs);
+        const credit = transfer.credit(nowMs, this.#window);
         if (transfer.started) this.#outbox.unicast(transfer.peer.address, [credit]);
         else this.#want(transfer);
       }
@@ -104,17 +123,30 @@ export class Puller {
     return dueMs;
   }
 
+  /** One window is shared by all transfers: what is on its way must fit the socket's buffer. */
+  get #window(): number {
+    const share = Math.floor(limits.transferWindowChunks / Math.max(1, this.#transfers.size));
+    const least = Math.min(limits.transferCreditEveryChunks, limits.transferWindowChunks);
+    return Math.max(least, share);
+  }
+
   #startWaiting(nowMs: number): void {
     for (const [peer, ranges] of this.#waiting) {
-      if (this.#transfers.size >= limits.transferIncomingMax) return;
-      if ([...this.#transfers.values()].some((transfer) => transfer.peer === peer)) continue;
+      const others = [...this.#transfers.values()].filter((one) => !this.#joins.has(one));
+      if (others.length >= limits.transferIncomingMax) return;
+      if (others.some((transfer) => transfer.peer === peer)) continue;
       const asked = ranges.splice(0, limits.rangesPerFrameMax);
       if (ranges.length === 0) this.#waiting.delete(peer);
-      const transfer = new IncomingTransfer(this.#prng.uint32(), peer, asked, nowMs);
-      this.#transfers.set(transfer.id, transfer);
-      this.#counters.reconcile.transfersIn += 1;
-      this.#want(transfer);
+      this.#begin(peer, asked, nowMs);
     }
+  }
+
+  #begin(peer: Peer, ranges: readonly TrieRange[], nowMs: number): IncomingTransfer {
+    const transfer = new IncomingTransfer(this.#prng.uint32(), peer, ranges, nowMs);
+    this.#transfers.set(transfer.id, transfer);
+    this.#counters.reconcile.transfersIn += 1;
+    this.#want(transfer);
+    return transfer;
   }
 
   #want(transfer: IncomingTransfer): void {
@@ -124,10 +156,11 @@ export class Puller {
 
   #end(transfer: IncomingTransfer, completed: boolean, nowMs: number): void {
     this.#transfers.delete(transfer.id);
+    const isJoins = this.#joins.delete(transfer);
     if (!completed) {
       this.#counters.reconcile.transfersFailed += 1;
       // The rest would fail as well; the next round finds it again.
-      this.#waiting.delete(transfer.peer);
+      if (!isJoins) this.#waiting.delete(transfer.peer);
     }
     this.#outbox.unicast(transfer.peer.address, [endOfTransfer(transfer.id)]);
     this.#hooks.ended(transfer, completed);

@@ -5,6 +5,8 @@ import type { Hash64 } from "../../session/fingerprint.ts";
 /** Leaves have this level; level 0 is the root. */
 export const leafLevel = 4;
 export const leafCount = 16 ** leafLevel;
+/** Below a leaf are its records, by four further hex digits of the hashed id. */
+export const recordLevel = 8;
 
 /** Index of each level's first node in one flat array. */
 const levelOffsets = [0, 1, 17, 273, 4369] as const;
@@ -46,8 +48,17 @@ export class DigestTrie {
   }
 }
 
-/** The leaves below a node, as [first, end). */
+/** The leaves below a node, or the leaf of a record, as [first, end). */
 export function leavesOf(range: TrieRange): { readonly first: number; readonly end: number } {
+  if (range.level === recordLevel) {
+    const leaf = range.prefix >>> 16;
+    return { first: leaf, end: leaf + 1 };
+  }
   const width = 16 ** (leafLevel - range.level);
   return { first: range.prefix * width, end: (range.prefix + 1) * width };
+}
+
+/** Whether a record in one of the leaves of a range is in the range itself. */
+export function isWithin(range: TrieRange, idHash: Hash64): boolean {
+  return range.level !== recordLevel || idHash.high >>> 0 === range.prefix;
 }
