@@ -10,6 +10,7 @@ export class Counters {
     badBlocks: 0,
     skewedDeltas: 0,
     lateDeltas: 0,
+    stubDeltas: 0,
     reassembliesDropped: 0,
   };
   readonly naks = {
@@ -26,6 +27,7 @@ export class Counters {
   };
   readonly reconcile = {
     rounds: 0,
+    refills: 0,
     digestsSent: 0,
     digestsReceived: 0,
     transfersIn: 0,
@@ -37,6 +39,8 @@ export class Counters {
     chunksReceived: 0,
     recordsSent: 0,
     recordsReceived: 0,
+    stubsSent: 0,
+    stubsReceived: 0,
     fetches: 0,
     fetchesRefused: 0,
     fetchesFailed: 0,
@@ -68,5 +72,6 @@ export class Counters {
     evicted: 0,
     expired: 0,
     tombstonesDropped: 0,
+    stubsDropped: 0,
   };
 }

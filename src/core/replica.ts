@@ -32,6 +32,7 @@ import { Donor } from "./reconcile/donor.ts";
 import { Fetcher } from "./reconcile/fetcher.ts";
 import { Join } from "./reconcile/join.ts";
 import { Puller } from "./reconcile/puller.ts";
+import { Refill } from "./reconcile/refill.ts";
 import { Sessions } from "./sessions.ts";
 import { Store, type StoreOptions } from "./store/store.ts";
 import { StoreAlarms } from "./store/store-alarms.ts";
@@ -69,6 +70,7 @@ export class Replica {
   readonly #donor: Donor;
   readonly #puller: Puller;
   readonly #antiEntropy: AntiEntropy;
+  readonly #refill: Refill;
   readonly #join: Join;
   readonly #fetcher: Fetcher;
   readonly #confirmations: Confirmations;
@@ -113,7 +115,8 @@ export class Replica {
     this.#intake = new Intake(codec, this.store, this.#clock, outbox, counters);
     this.#donor = new Donor(this.store, codec, outbox, counters);
     this.#puller = new Puller(prng, outbox, counters, {
-      received: (peer, blocks) => this.#intake.takeTransfer(peer, blocks, this.#now),
+      received: (peer, blocks) =>
+        this.#intake.takeTransfer(peer, blocks, (id) => this.#fetcher.wants(id), this.#now),
       ended: (transfer, completed) => {
         this.#antiEntropy.ended(transfer);
         this.#fetcher.onTransferEnded(transfer, completed);
@@ -121,6 +124,7 @@ export class Replica {
       },
     });
     this.#antiEntropy = new AntiEntropy(this.store, this.#puller, outbox, counters);
+    this.#refill = new Refill(this.store, this.#puller, counters);
     this.#join = new Join(this.#puller, outbox);
     this.#fetcher = new Fetcher(this.store, prng, outbox, counters);
     this.#confirmations = new Confirmations(options.boot, this.peers, outbox, counters);
@@ -134,6 +138,7 @@ export class Replica {
         donor: this.#donor,
         puller: this.#puller,
         antiEntropy: this.#antiEntropy,
+        refill: this.#refill,
         join: this.#join,
         fetcher: this.#fetcher,
         confirmations: this.#confirmations,
@@ -229,7 +234,9 @@ export class Replica {
    */
   knows(id: string, write?: Stamp): boolean {
     const record = this.store.peek(id);
-    if (this.#join.phase === "joining" && record === undefined) return false;
+    if (record === undefined && (this.#join.phase === "joining" || this.store.lacks(id))) {
+      return false;
+    }
     if (write === undefined || write.tag === tagOf(this.#options.boot)) return true;
     return record !== undefined && includesWrite(record, write);
   }
@@ -358,6 +365,7 @@ export class Replica {
       sequence: this.#outgoing.sequence,
       digest: this.store.trie.root,
       count: this.store.recordCount,
+      stubs: this.store.stubs.size,
     };
   }
 

@@ -25,6 +25,7 @@ export const Tag = {
   confirm: 17,
   confirmed: 18,
   copies: 19,
+  evicted: 22,
 } as const;
 
 export const protocolVersion = 1;
@@ -44,8 +45,10 @@ export interface Heartbeat {
   /** Highest sequence number of the delta stream sent so far; 0: none. */
   readonly sequence: number;
   readonly digest: Hash64;
-  /** Records in the digest, tombstones included. */
+  /** Records that it holds, tombstones included. */
   readonly count: number;
+  /** Stubs: records that its digest counts and that it does not hold. */
+  readonly stubs: number;
 }
 
 export interface Leave {
@@ -172,6 +175,12 @@ export interface Absent {
   readonly nonce: number;
 }
 
+/** "I know of such a session and do not hold it": whether it exists is for others to say. */
+export interface Evicted {
+  readonly tag: typeof Tag.evicted;
+  readonly nonce: number;
+}
+
 /** "Tell me once you have applied all numbers from `first` to `last` of my stream." */
 export interface Confirm {
   readonly tag: typeof Tag.confirm;
@@ -211,6 +220,7 @@ export type Frame =
   | Fetch
   | Found
   | Absent
+  | Evicted
   | Confirm
   | Confirmed
   | Copies;

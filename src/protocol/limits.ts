@@ -110,6 +110,8 @@ export const limits = {
   digestNodesPerFrame: 9,
   digestNodesPerRoundMax: 4_096,
   rangesPerFrameMax: 300,
+  /** Leaves of stubs that are pulled at once when there is room for their records again. */
+  refillRangesMax: 4_096,
   transferWindowChunks: 64,
   transferOutgoingMax: 8,
   transferIncomingMax: 3,

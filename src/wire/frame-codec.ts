@@ -61,6 +61,7 @@ function writeBody(writer: ByteWriter, frame: Frame): void {
     case Tag.ping:
     case Tag.ack:
     case Tag.absent:
+    case Tag.evicted:
       writer.u32(frame.nonce);
       return;
     case Tag.delta:
@@ -130,6 +131,7 @@ function readBody(reader: ByteReader, tag: number, length: number): Frame | unde
     case Tag.ping:
     case Tag.ack:
     case Tag.absent:
+    case Tag.evicted:
       return { tag, nonce: reader.u32() };
     case Tag.delta:
       return { tag, sequence: reader.u48(), block: reader.view(length - 6) };
@@ -195,6 +197,7 @@ function writeHeartbeat(writer: ByteWriter, frame: Heartbeat): void {
   writer.u32(frame.digest.high >>> 0);
   writer.u32(frame.digest.low >>> 0);
   writer.u32(frame.count);
+  writer.u32(frame.stubs);
 }
 
 function readHeartbeat(reader: ByteReader): Heartbeat | undefined {
@@ -212,6 +215,7 @@ function readHeartbeat(reader: ByteReader): Heartbeat | undefined {
     sequence: reader.u48(),
     digest: { high: reader.u32() | 0, low: reader.u32() | 0 },
     count: reader.u32(),
+    stubs: reader.u32(),
   };
 }
 

@@ -112,5 +112,6 @@ test("the numbers of frames are those of protocol version 1", () => {
     ["confirm", 17],
     ["confirmed", 18],
     ["copies", 19],
+    ["evicted", 22],
   ]);
 });

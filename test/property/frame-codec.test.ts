@@ -67,6 +67,7 @@ const largest: readonly Frame[] = [
     sequence: 2 ** 48 - 1,
     digest: { high: -1, low: -1 },
     count: 0xffff_ffff,
+    stubs: 0xffff_ffff,
   },
   { tag: Tag.delta, sequence: 2 ** 48 - 1, block: octets(framesBytesMax - 9) },
   {

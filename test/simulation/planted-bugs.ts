@@ -327,6 +327,104 @@ const paths: readonly PlantedBug[] = [
   },
 ];
 
+const stubs: readonly PlantedBug[] = [
+  {
+    name: "a stub is not in the digest",
+    file: "core/store/stubs.js",
+    find: "this.#trie.toggle(leafOf(stub.idHash), difference);",
+    replace: "",
+    why: "a node without room and its peers reconcile without end",
+  },
+  {
+    name: "an eviction leaves no stub",
+    file: "core/store/store.js",
+    find: `#leaveStub(record) {
+        this.#unlink(record);`,
+    replace: `#leaveStub(record) {
+        this.#unlink(record);
+        return;`,
+    why: "a node without room says that there is no session while a peer has it",
+  },
+  {
+    name: "a command on a stub is answered as if there were nothing",
+    file: "core/reconcile/donor.js",
+    find: "this.#store.lacks(fetch.id) ? Tag.evicted : Tag.absent",
+    replace: "Tag.absent",
+    why: "a node that starts is told that there is no session, by one that knows better",
+  },
+  {
+    name: "one peer that has not settles a stub",
+    file: "core/reconcile/fetcher.js",
+    find: "up.every((peer) => fetch.without.has(peer))",
+    replace: "up.some((peer) => fetch.without.has(peer))",
+    why: "a session is denied that another peer has",
+  },
+  {
+    name: "a stub adopts nothing",
+    file: "core/store/store.js",
+    find: "return this.stubs.put(stubOf(record, forgetAt));",
+    replace:
+      "return this.stubs.has(record.idHash) ? false : this.stubs.put(stubOf(record, forgetAt));",
+    why: "once a record changes elsewhere, the digests differ for ever",
+  },
+  {
+    name: "a stub outlives its session",
+    file: "core/store/stubs.js",
+    find: "if (endSlot <= slot)",
+    replace: "if (false)",
+    why: "the digest keeps sessions that all others have forgotten",
+  },
+  {
+    name: "two nodes with stubs exchange them for ever",
+    file: "core/store/store.js",
+    find: "if (order > 0)",
+    replace: "if (order !== 0)",
+    why: "where nobody has the record any more, digests never agree",
+  },
+  {
+    name: "a write to a stub counts as applied",
+    file: "core/intake.js",
+    find: 'if (outcome !== "changed" && outcome !== "known")',
+    replace: 'if (outcome === "skewed" || outcome === "late")',
+    why: "a client is told that a peer has its write which has not",
+  },
+  {
+    name: "an equal digest confirms whatever the peer holds",
+    file: "core/reconcile/anti-entropy.js",
+    find: "return equal && !this.#store.hasEvicted && peer.stubs === 0;",
+    replace: "return equal;",
+    why: "a client is told that a peer has its write which only knows of it",
+  },
+  {
+    name: "part of a record ends its stub",
+    file: "core/intake.js",
+    find: "delta.life?.alive === false || !this.#store.hasStub(delta.id)",
+    replace: "true",
+    why: "a client is shown the part of a session that was written last, as if it were all",
+  },
+  {
+    name: "a full node takes in all that a transfer brings",
+    file: "core/store/store.js",
+    find: "return this.room.takes(whole.life?.alive === false ? 0 : measureBytes(whole));",
+    replace: "return true;",
+    why: "each session that comes in evicts another, which comes in again",
+  },
+  {
+    name: "a transfer leaves out the stubs",
+    file: "core/reconcile/outgoing-transfer.js",
+    find: "if (stubs.length > 0)",
+    replace: "if (false)",
+    why: "a node that joined through one without room believes to know all sessions",
+  },
+  {
+    name: "a node with room never gets the records of its stubs",
+    file: "core/reconcile/refill.js",
+    find: "if (ranges.length === 0)",
+    replace: "if (true)",
+    why: "sessions are on fewer nodes than have room for them",
+  },
+];
+
 export const plantedBugs: readonly PlantedBug[] = [
   ...dataModel,
   ...lifetimes,
@@ -334,4 +432,5 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...clusterState,
   ...promises,
   ...paths,
+  ...stubs,
 ];

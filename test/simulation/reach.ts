@@ -29,7 +29,9 @@ export function checkReach(shell: ReachShell, advance: (forMs: number) => void):
     node.wake();
   }
   advance(reachMsMax);
-  const holds = ({ life }: { readonly life: Life }, id: string) => life.replica.store.has(id);
+  // A node without room may have had to give it up again.
+  const holds = ({ life: { replica } }: { readonly life: Life }, id: string) =>
+    replica.store.has(id) || replica.store.hasStub(id);
   for (const writer of nodes) {
     for (const node of nodes) {
       const fact = () => `${node.label} lacks what ${writer.label} wrote`;

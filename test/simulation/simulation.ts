@@ -123,6 +123,7 @@ export class Simulation implements World {
     if (this.options.profile !== "unsealed") checkNames(node);
     this.ledger.checkMoves(node);
     const { life } = node;
+    life?.stores?.checkEvicted(this.nowMs, node.clock.at(this.nowMs).wallMs);
     if (life?.streams !== undefined) this.#streams.add(life.streams);
   }
 
@@ -159,11 +160,7 @@ export class Simulation implements World {
 
   /** Whether no node is left that others cannot agree with. */
   get #restExpected(): boolean {
-    const { features } = this.options;
-    return this.nodes.every((node) => {
-      if (!node.running || node.foreign) return true;
-      return node.correct || (node.tiny && features.includes("eviction-quiescence"));
-    });
+    return this.nodes.every((node) => !node.running || node.foreign || node.correct);
   }
 
   #demandEqual(untilMs: number): void {

@@ -84,6 +84,7 @@ const heartbeats = fields({
   sequence: u48,
   digest: hash,
   count: u32,
+  stubs: u32,
 });
 
 const chunks = fields({
@@ -112,6 +113,7 @@ export const frames: fc.Arbitrary<Frame> = fc.oneof(
   fields({ tag: fc.constant(Tag.fetch), nonce: u32, id: textOf(limits.sessionIdBytesMax) }),
   fields({ tag: fc.constant(Tag.found), nonce: u32, block: octets(1_300) }),
   fields({ tag: fc.constant(Tag.absent), nonce: u32 }),
+  fields({ tag: fc.constant(Tag.evicted), nonce: u32 }),
   spans.map(([first, last]) => ({ tag: Tag.confirm, first, last })),
   fc
     .tuple(bootIds, spans)

@@ -30,6 +30,7 @@ export class LoneReplica {
         bytesMax: 1 << 26,
         countMax: 100_000,
         tombstonesMax: 1_000,
+        stubsMax: 1_000,
         tombstoneRetentionMs: 60_000,
         idleMsDefault: 1_800_000,
         absoluteMsDefault: 0,
@@ -113,6 +114,7 @@ export function peerHeartbeat(fields: Partial<Heartbeat> = {}): Heartbeat {
     sequence: 0,
     digest: { high: 0, low: 0 },
     count: 0,
+    stubs: 0,
     ...fields,
   };
 }

@@ -18,7 +18,7 @@ export interface Stats {
   readonly node: string;
   readonly state: string;
   readonly digest: string;
-  readonly sessions: { readonly count: number; readonly bytes: number };
+  readonly sessions: { readonly count: number; readonly bytes: number; readonly stubs: number };
   readonly peers: readonly {
     readonly node: string;
     readonly state: string;
@@ -33,6 +33,7 @@ export interface Stats {
   };
   readonly naks: Record<string, number>;
   readonly confirmations: Record<string, number>;
+  readonly reconcile: Record<string, number>;
   readonly membership: Record<string, number> & { readonly ownPauses: number };
   readonly stream: Record<string, number>;
   readonly local: Record<string, number> & { readonly refusals: Record<string, number> };

@@ -22,6 +22,7 @@ function heartbeat(name: string, phase: Phase = "ready"): Heartbeat {
     sequence: 0,
     digest: { high: 1, low: 2 },
     count: 3,
+    stubs: 4,
   };
 }
 
@@ -58,7 +59,7 @@ test("a peer that introduces itself is up, with what it said of itself", () => {
   const peer = table.beat("app-1", 100, 0);
   assert.deepEqual(table.told, ["peer_up"]);
   assert.equal(peer?.state, "up");
-  assert.deepEqual([peer?.name, peer?.phase, peer?.count], ["app-1", "ready", 3]);
+  assert.deepEqual([peer?.name, peer?.phase, peer?.count, peer?.stubs], ["app-1", "ready", 3, 4]);
   assert.deepEqual(peer?.digest, { high: 1, low: 2 });
   assert.equal(table.peers.get(bootAt(100)), peer);
 });

@@ -66,6 +66,7 @@ export class PeerTable {
     peer.name = heartbeat.name;
     peer.phase = heartbeat.phase;
     peer.count = heartbeat.count;
+    peer.stubs = heartbeat.stubs;
     peer.digest = heartbeat.digest;
     if (peer.state === "left" && heartbeat.phase !== "leaving") {
       peer.state = "up";

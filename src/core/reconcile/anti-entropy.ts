@@ -43,7 +43,8 @@ export class AntiEntropy {
       peer.mismatchSinceMs = Number.POSITIVE_INFINITY;
       peer.roundPauseMs = limits.roundEveryMs;
     } else if (peer.mismatchSinceMs === Number.POSITIVE_INFINITY) peer.mismatchSinceMs = nowMs;
-    return equal && !this.#store.hasEvicted;
+    // Of what one of the two has evicted they only know the same.
+    return equal && !this.#store.hasEvicted && peer.stubs === 0;
   }
 
   /** Repair gave something up: there is nothing to wait for. */

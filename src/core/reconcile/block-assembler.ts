@@ -1,22 +1,41 @@
 import { limits } from "../../protocol/limits.ts";
 
+/** Blocks of whole records, or of stubs. */
+export interface TransferBlock {
+  readonly kind: "records" | "stubs";
+  readonly bytes: Uint8Array;
+}
+
+const kinds: readonly TransferBlock["kind"][] = ["records", "stubs"];
+/** Before each block: what it is, as u8, and its length, as u32. */
+const headBytes = 5;
+
+export function framed({ kind, bytes }: TransferBlock): Uint8Array {
+  const framedBytes = new Uint8Array(headBytes + bytes.length);
+  framedBytes[0] = kinds.indexOf(kind);
+  new DataView(framedBytes.buffer).setUint32(1, bytes.length);
+  framedBytes.set(bytes, headBytes);
+  return framedBytes;
+}
+
 /** Takes the octets of a transfer in order and hands out the blocks in them as they complete. */
 export class BlockAssembler {
   #pieces: Uint8Array[] = [];
   #bytes = 0;
 
   /** The blocks that this piece completes; undefined: the octets are not a transfer's. */
-  feed(piece: Uint8Array): Uint8Array[] | undefined {
+  feed(piece: Uint8Array): TransferBlock[] | undefined {
     this.#pieces.push(piece);
     this.#bytes += piece.length;
-    const blocks: Uint8Array[] = [];
-    while (this.#bytes >= 4) {
-      const length = this.#peekLength();
+    const blocks: TransferBlock[] = [];
+    while (this.#bytes >= headBytes) {
+      const { kind, length } = this.#peekHead();
+      if (kind === undefined) return undefined;
       if (length === 0 || length > limits.transferBlockBytesMax) return undefined;
-      if (this.#bytes < 4 + length) break;
+      if (this.#bytes < headBytes + length) break;
       const whole = this.#join();
-      blocks.push(whole.subarray(4, 4 + length));
-      const rest = whole.subarray(4 + length);
+      blocks.push({ kind, bytes: whole.subarray(headBytes, headBytes + length) });
+      const rest = whole.subarray(headBytes + length);
       this.#pieces = rest.length === 0 ? [] : [rest];
       this.#bytes = rest.length;
     }
@@ -28,17 +47,14 @@ export class BlockAssembler {
     return this.#bytes === 0;
   }
 
-  #peekLength(): number {
-    let length = 0;
-    let read = 0;
+  #peekHead(): { readonly kind: TransferBlock["kind"] | undefined; readonly length: number } {
+    const head: number[] = [];
     for (const piece of this.#pieces) {
-      for (const octet of piece) {
-        length = length * 256 + octet;
-        read += 1;
-        if (read === 4) return length;
-      }
+      head.push(...piece.subarray(0, headBytes - head.length));
+      if (head.length === headBytes) break;
     }
-    return length;
+    const [kind = 0, ...length] = head;
+    return { kind: kinds[kind], length: length.reduce((sum, octet) => sum * 256 + octet, 0) };
   }
 
   #join(): Uint8Array {

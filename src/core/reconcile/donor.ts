@@ -57,7 +57,8 @@ export class Donor {
   onFetch(peer: Peer, fetch: Fetch): void {
     const { nonce } = fetch;
     if (!this.#store.has(fetch.id)) {
-      this.#outbox.unicast(peer.address, [{ tag: Tag.absent, nonce }]);
+      const tag = this.#store.lacks(fetch.id) ? Tag.evicted : Tag.absent;
+      this.#outbox.unicast(peer.address, [{ tag, nonce }]);
       return;
     }
     this.#counters.reconcile.fetchesServed += 1;
@@ -77,7 +78,10 @@ export class Donor {
     const onRecord = () => {
       this.#counters.reconcile.recordsSent += 1;
     };
-    const source = { store: this.#store, packer: this.#packer, onRecord };
+    const onStub = () => {
+      this.#counters.reconcile.stubsSent += 1;
+    };
+    const source = { store: this.#store, packer: this.#packer, onRecord, onStub };
     return new OutgoingTransfer(want.transfer, want.ranges, source, nowMs);
   }
 

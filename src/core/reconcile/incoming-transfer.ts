@@ -1,11 +1,11 @@
 import { type Chunk, type Credit, Tag, type TrieRange } from "../../protocol/frames.ts";
 import { limits } from "../../protocol/limits.ts";
 import type { Peer } from "../membership/peer.ts";
-import { BlockAssembler } from "./block-assembler.ts";
+import { BlockAssembler, type TransferBlock } from "./block-assembler.ts";
 
 export type Progress =
-  | { readonly state: "running"; readonly blocks: readonly Uint8Array[] }
-  | { readonly state: "done"; readonly blocks: readonly Uint8Array[] }
+  | { readonly state: "running"; readonly blocks: readonly TransferBlock[] }
+  | { readonly state: "done"; readonly blocks: readonly TransferBlock[] }
   | { readonly state: "broken" };
 
 /**
@@ -87,7 +87,7 @@ export class IncomingTransfer {
   }
 
   #advance(): Progress {
-    const blocks: Uint8Array[] = [];
+    const blocks: TransferBlock[] = [];
     for (;;) {
       const piece = this.#waiting.get(this.#next);
       if (piece === undefined) break;

@@ -90,7 +90,8 @@ export class Join {
     let best: Peer | undefined;
     let last: Peer | undefined;
     for (const peer of peers.all()) {
-      if (peer.state !== "up" || peer.phase !== "ready" || peer.count === 0) continue;
+      if (peer.state !== "up" || peer.phase !== "ready") continue;
+      if (peer.count + peer.stubs === 0) continue;
       if (peer === this.#failed) last = peer;
       else if (best === undefined || peer.count > best.count) best = peer;
     }

@@ -1,5 +1,5 @@
 import { limits } from "../../protocol/limits.ts";
-import type { SessionState } from "../../session/record.ts";
+import type { SessionDelta, SessionState } from "../../session/record.ts";
 import { stampWallMs } from "../../session/stamp.ts";
 
 /**
@@ -45,6 +45,16 @@ export function forgetAtMs(state: SessionState, tombstoneRetentionMs: number): n
   let newest = Math.max(state.floor.time, state.expiry.stamp.time);
   for (const attribute of state.attributes) newest = Math.max(newest, attribute.stamp.time);
   return stampWallMs(newest) + limits.unbornRetentionMs;
+}
+
+/**
+ * As above, at the latest, of any live record that this became part of; 0: never; undefined: the
+ * delta does not tell, since it does not move the end.
+ */
+export function latestEndMs({ expiry }: SessionDelta): number | undefined {
+  if (expiry === undefined) return undefined;
+  const { idleMs, idleDeadlineMs } = expiry;
+  return idleDeadlineMs > 0 ? idleDeadlineMs + touchWindowMs(idleMs) : 0;
 }
 
 function earlier(left: number, right: number): number {

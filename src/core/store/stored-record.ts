@@ -44,11 +44,17 @@ export class StoredRecord implements SessionState {
   }
 }
 
+/** A record, or a whole one on its way. */
+interface Sized {
+  readonly id: string;
+  readonly attributes: readonly Attribute[];
+}
+
 /** Fixed cost of a record and of an attribute beside their text; measured, rounded up. */
 const recordBytes = 400;
 const attributeOverheadBytes = 100;
 
-export function measureBytes(record: SessionState): number {
+export function measureBytes(record: Sized): number {
   let bytes = recordBytes + record.id.length;
   for (const attribute of record.attributes) {
     bytes += attributeOverheadBytes + attribute.name.length + (attribute.value?.length ?? 0);
