@@ -66,7 +66,11 @@ export class Intake {
     const deltas = this.#decode(block) ?? [];
     this.#counters.reconcile.recordsReceived += deltas.length;
     let whole = deltas.length > 0;
-    for (const delta of deltas) if (this.#apply(peer, delta, now) === "skewed") whole = false;
+    for (const delta of deltas) {
+      // The peer itself may have only a part, and then somebody else has to be asked.
+      const ends = delta.life !== undefined || !this.#store.hasStub(delta.id);
+      if (!ends || this.#apply(peer, delta, now) === "skewed") whole = false;
+    }
     return whole;
   }
 
@@ -133,7 +137,7 @@ export class Intake {
     return "stub";
   }
 
-  /** At its limit a node would only evict one session to take in another. */
+  /** At its limit a node would evict what clients here use for what they may never ask for. */
   #applyWhole(
     peer: Peer,
     delta: SessionDelta,
@@ -141,7 +145,8 @@ export class Intake {
     now: Now,
   ): Outcome {
     const store = this.#store;
-    if (store.has(delta.id) || store.hasRoomFor(delta) || isWanted(delta.id)) {
+    const ends = delta.life !== undefined || !store.hasStub(delta.id);
+    if (store.has(delta.id) || (ends && (store.hasRoomFor(delta) || isWanted(delta.id)))) {
       return this.#apply(peer, delta, now);
     }
     if (this.#isSkewed(peer, delta, now)) return "skewed";

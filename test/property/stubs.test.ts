@@ -7,12 +7,16 @@ import { DigestTrie } from "../../src/core/store/digest-trie.ts";
 import { type Stub, Stubs } from "../../src/core/store/stubs.ts";
 
 // Few ids, and fewer leaves: rows of one leaf are linked.
-const idHashes = fc.nat(39).map((number) => ({ high: (number % 5) << 16, low: number - 20 }));
+const idHashes = fc.nat(39).map((number) => ({
+  high: ((number % 3) << 16) | ((number % 2) << 12),
+  low: number - 20,
+}));
 const stubs: fc.Arbitrary<Stub> = fc.record({
   idHash: idHashes,
   fingerprint: fc.record({ high: fc.nat(3), low: fc.nat(3) }),
   endSlot: fc.nat(12),
   bytes: fc.nat(5_000),
+  version: fc.nat(5),
 });
 const steps = fc.array(
   fc.oneof(
@@ -79,6 +83,7 @@ test("beyond their bound the oldest goes, and is missed until it would have ende
       fingerprint: { high: 1, low },
       endSlot: 100 + low,
       bytes: 10,
+      version: 0,
     });
     for (let low = 1; low <= max + beyond; low++) found.put(stubOf(low));
     assert.equal(found.size, max);

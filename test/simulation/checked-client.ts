@@ -1,6 +1,7 @@
 import type { Now } from "../../src/base/now.ts";
 import type { Lifetime, NamedValue, WriteOutcome } from "../../src/core/commands.ts";
 import type { Replica } from "../../src/core/replica.ts";
+import type { StoredRecord } from "../../src/core/store/stored-record.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { hashId } from "../../src/session/fingerprint.ts";
 import { clusterIdentity } from "../../src/wire/datagram-codec.ts";
@@ -20,8 +21,11 @@ type Expected = "as visible" | "unless visible" | "unless destroyed";
 
 /** Nodes on which a session is visible, and how it was known of where it was asked for. */
 interface Elsewhere {
-  readonly holders: readonly (readonly [SimNode, Life])[];
+  readonly holders: readonly (readonly [SimNode, Life, StoredRecord | undefined])[];
+  readonly wasJoining: boolean;
   readonly endSlot: number;
+  /** Whether every other node holds it or at least knows of it. */
+  readonly isKnown: boolean;
 }
 
 /**
@@ -69,6 +73,8 @@ export class CheckedClient {
   }
 
   get(node: SimNode, id: string): void {
+    const joining = node.life?.replica.phase === "joining";
+    if (joining && !node.life?.replica.knows(id)) this.#fetch(node, id, () => {});
     this.#whenHere(node, id, () => this.#get(node, id));
   }
 
@@ -104,13 +110,17 @@ export class CheckedClient {
 
   /** At once, or when the session has been fetched; never if nobody could tell. */
   #whenHere(node: SimNode, id: string, act: () => void): void {
+    if (node.life?.replica.store.lacks(id)) this.#fetch(node, id, act);
+    else act();
+  }
+
+  #fetch(node: SimNode, id: string, act: () => void): void {
     const { life } = node;
-    if (life === undefined || !life.replica.store.lacks(id)) {
-      act();
-      return;
-    }
+    if (life === undefined) return;
+    const now = node.clock.at(this.#shell.nowMs);
+    life.stores?.checkEvicted(this.#shell.nowMs, now.wallMs);
     const elsewhere = this.#elsewhere(node, life, id);
-    const ticket = life.replica.fetch(id, undefined, node.clock.at(this.#shell.nowMs));
+    const ticket = life.replica.fetch(id, undefined, now);
     if (ticket === undefined) return;
     node.fetching.set(ticket, (known) => {
       if (!known) return;
@@ -125,21 +135,40 @@ export class CheckedClient {
     const holders = nodes.flatMap((other) => {
       const { wallMs } = other.clock.at(nowMs);
       const isVisible = other.life?.stores?.visibility(id, wallMs).must === true;
-      return other !== node && other.life && isVisible ? [[other, other.life] as const] : [];
+      if (other === node || other.life === undefined || !isVisible) return [];
+      return [[other, other.life, other.life.replica.store.peek(id)] as const];
     });
     const hash = hashId(clusterIdentity("simulated").hashKey, id);
-    return { holders, endSlot: life.replica.store.stubs.find(hash)?.endSlot ?? 0 };
+    const endSlot = life.replica.store.stubs.find(hash)?.endSlot ?? 0;
+    const wasJoining = life.replica.phase === "joining";
+    return { holders, wasJoining, endSlot, isKnown: this.#isKnown(node, id) };
   }
 
-  /** Of a session that a peer holds nobody says that it does not exist. */
-  #checkAbsent(node: SimNode, id: string, { holders, endSlot }: Elsewhere): void {
+  #isKnown(node: SimNode, id: string): boolean {
+    const others = this.#shell.nodes.filter((other) => other !== node && !other.foreign);
+    return others.every(({ life }) => {
+      const store = life?.replica.store;
+      return store === undefined || store.has(id) || store.lacks(id);
+    });
+  }
+
+  /**
+   * Of a session that a peer holds all the while nobody says that it does not exist. But a node
+   * that is joining believes the first that is complete, which may not have heard of it, and may
+   * find that it is to start alone.
+   */
+  #checkAbsent(node: SimNode, id: string, elsewhere: Elsewhere): void {
+    const { holders, wasJoining, endSlot, isKnown } = elsewhere;
     const { life } = node;
     const { wallMs } = node.clock.at(this.#shell.nowMs);
     if (life?.stores === undefined || life.replica.store.has(id)) return;
+    const joins = life.replica.phase === "joining" && isKnown && this.#isKnown(node, id);
+    if (wasJoining && !joins) return;
     if (endSlot > 0 && endSlot <= Math.floor(wallMs / limits.expirySlotMs)) return;
-    for (const [holder, before] of holders) {
+    for (const [holder, before, record] of holders) {
       const isSeen = life.replica.peers.get(before.boot)?.state === "up";
       if (holder.life !== before || !isSeen) continue;
+      if (before.replica.store.peek(id) !== record) continue;
       const { must } = before.stores?.visibility(id, wallMs + 2 * limits.expirySlotMs) ?? {};
       const fact = () => `${node.label} says that there is no ${id}, and ${holder.label} has it`;
       hold(must !== true, "no-session-only-if-nobody-has-it", fact);

@@ -287,7 +287,7 @@ function drawNodes(seed: number, nodes: number): NodeOptions {
       leave: prng.chance(0.5) ? prng.fraction() : 0,
     })),
     pause: maybe(seed, "pause", 0.25, (prng) => recurring(prng, 30_000)),
-    tiny: maybe(seed, "tiny", several * 0.15, (prng) => drawTiny(prng, nodes)),
+    tiny: maybe(seed, "tiny", several * 0.25, (prng) => drawTiny(prng, nodes)),
     laggard: maybe(seed, "laggard", several * 0.1, (prng) => prng.below(nodes)),
     foreign: maybe(seed, "foreign", several * 0.1, (prng) => prng.below(nodes)),
     startSpreadMs: maybe(seed, "spread", 0.6, (prng) => scaled(prng, 10, 5_000)) ?? 0,

@@ -24,6 +24,7 @@ import {
   correctNodes,
   hasConverged,
   joinOfSurvivors,
+  waysOf,
   whyNotConverged,
 } from "./verdict.ts";
 import { Violation } from "./violation.ts";
@@ -143,7 +144,7 @@ export class Simulation implements World {
     const before = new Map(
       correctNodes(this.nodes).map((node) => {
         const { rounds } = node.life.replica.counters.reconcile;
-        return [node, { bytes: node.bytesSent, rounds }];
+        return [node, { bytes: node.bytesSent, rounds, ways: waysOf(node) }];
       }),
     );
     this.#advance(this.nowMs + idleMs);

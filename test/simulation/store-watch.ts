@@ -165,6 +165,7 @@ export class StoreWatch {
     const model = held?.model ?? new ModelSession();
     const changed = model.joinCells(cells);
     const over = isOver(model.forgetAtMs(this.#options.tombstoneRetentionMs), wallMs);
+    const isStub = this.#store.hasStub(id);
     const applied = apply();
     const name = () => `${label} with ${id}`;
     if (applied === undefined) {
@@ -175,6 +176,8 @@ export class StoreWatch {
     hold(applied.changed === changed, "changed-as-told", name);
     const difference = model.difference(applied.record);
     hold(difference === undefined, "store-is-the-join", () => `${name()}: ${difference}`);
+    const ends = own || !isStub || delta.life !== undefined;
+    hold(ends, "no-part-of-a-stub", () => `${name()} keeps a part of what it gave up`);
     if (own) {
       const lost = cells.find(([key, cell]) => model.cells.get(key) !== cell);
       hold(lost === undefined, "own-write-wins", () => `${name()}: ${lost?.[0]} was older`);

@@ -123,7 +123,7 @@ export class Fetcher {
       if (this.#isSettled(fetch, complete)) this.#end(nonce, true);
       else if (complete && this.#isGone(peers, fetch)) {
         this.#store.dropStub(fetch.id);
-        this.#end(nonce, true);
+        this.#end(nonce, true, true);
       } else if (nowMs >= fetch.giveUpMs) this.#end(nonce, false);
       else if (nowMs >= fetch.askDueMs) {
         fetch.askDueMs = Math.min(nowMs + limits.fetchRetryMs * 2 ** fetch.tries, fetch.giveUpMs);
@@ -226,13 +226,17 @@ export class Fetcher {
     return [...peers.slice(first), ...peers.slice(0, first)];
   }
 
-  #end(nonce: number, known: boolean): void {
+  #end(nonce: number, known: boolean, isGone = false): void {
     const fetch = this.#fetches.get(nonce);
     if (fetch === undefined) return;
     this.#fetches.delete(nonce);
     this.#nonces.delete(fetch.key);
     if (!known) this.#counters.reconcile.fetchesFailed += 1;
-    for (const ticket of fetch.tickets) this.#outbox.fetched(ticket, known);
+    for (const ticket of fetch.tickets) {
+      // The command of one who waited may have evicted it before the next one's turn.
+      const isHere = isGone || !this.#store.lacks(fetch.id);
+      this.#outbox.fetched(ticket, known && isHere);
+    }
   }
 }
 

@@ -9,7 +9,7 @@ import { DigestTrie, leafCount } from "./digest-trie.ts";
 import { currentSlot, ExpiryWheel, isPast, slotOf } from "./expiry-wheel.ts";
 import { forgetAtMs, latestEndMs } from "./lifetime.ts";
 import { measureBytes, StoredRecord } from "./stored-record.ts";
-import { type Stub, Stubs } from "./stubs.ts";
+import { type Stub, Stubs, stubVersionMax } from "./stubs.ts";
 
 export interface StoreOptions {
   readonly hashKey: HashKey;
@@ -160,13 +160,19 @@ export class Store {
     const forgetAt = forgetAtMs(record, this.#options.tombstoneRetentionMs);
     if (isPast(forgetAt, wallMs)) return this.stubs.drop(record.idHash);
     if (this.stubs.full && !this.stubs.has(record.idHash)) return undefined;
-    return this.stubs.put(stubOf(record, forgetAt));
+    const stub = stubOf(record, forgetAt);
+    const own = this.stubs.find(record.idHash);
+    if (own === undefined) return this.stubs.put(stub);
+    const isSame = compareHashes(own.fingerprint, stub.fingerprint) === 0;
+    const version = isSame ? own.version : Math.min(own.version + 1, stubVersionMax);
+    return this.stubs.put({ ...stub, version });
   }
 
   /**
-   * A peer has a stub. Who does not know of the record takes it over; of two stubs the one with the
-   * greater fingerprint stays, so that nodes come to rest when nobody has the record. Whether the
-   * stub was new here; undefined: there was no room for it.
+   * A peer has a stub. Who does not know of the record takes it over; of two stubs the one of the
+   * later version stays, and then that with the greater fingerprint. So the state of one who has
+   * the record spreads among those who do not, and all come to rest also when nobody has it.
+   * Whether the stub was new here; undefined: there was no room for it.
    */
   meet(stub: Stub, wallMs: number): boolean | undefined {
     if (stub.endSlot > 0 && stub.endSlot <= currentSlot(wallMs)) return false;
@@ -178,8 +184,10 @@ export class Store {
       return true;
     }
     const order = compareHashes(stub.fingerprint, own.fingerprint);
-    if (order > 0) this.stubs.put(stub);
-    else if (order === 0) this.stubs.put({ ...own, endSlot: laterSlot(own.endSlot, stub.endSlot) });
+    const version = Math.max(own.version, stub.version);
+    const endSlot = laterSlot(own.endSlot, stub.endSlot);
+    if (order === 0) this.stubs.put({ ...own, version, endSlot });
+    else if ((stub.version - own.version || order) > 0) this.stubs.put(stub);
     return false;
   }
 
@@ -334,7 +342,7 @@ function stubOf(record: StoredRecord, forgetAtMs: number): Stub {
   const { idHash, fingerprint, life } = record;
   const dead = !life.alive && life.stamp.time > 0;
   const bytes = dead ? 0 : measureBytes(record);
-  return { idHash, fingerprint, endSlot: slotOf(forgetAtMs), bytes };
+  return { idHash, fingerprint, endSlot: slotOf(forgetAtMs), bytes, version: 0 };
 }
 
 function compareHashes(left: Readonly<Hash64>, right: Readonly<Hash64>): number {

@@ -1,6 +1,6 @@
 import type { Hash64 } from "../../session/fingerprint.ts";
 import type { Counters } from "../counters.ts";
-import { type DigestTrie, leafCount } from "./digest-trie.ts";
+import type { DigestTrie } from "./digest-trie.ts";
 
 /** What a node remembers of a record that it knows of and does not hold. */
 export interface Stub {
@@ -11,26 +11,36 @@ export interface Stub {
   readonly endSlot: number;
   /** What the record would be charged; 0: it is of a destroyed session. */
   readonly bytes: number;
+  /** Counts up whenever the fingerprint is that of a peer's record: of two stubs, who is right. */
+  readonly version: number;
 }
+
+export const stubVersionMax = 0x7fffffff;
 
 /** In the column of ends: nothing is stored in this row. */
 const free = -1;
 const rowsMin = 64;
-const columnNames = ["idHigh", "idLow", "high", "low", "end", "bytes", "next"] as const;
+/** By the first bits of the hashed id, so that a leaf's are neighbours; of a leaf, sixteen. */
+const bucketBits = 20;
+const bucketsPerLeaf = 16;
+/** Greater than every slot. */
+const noSlot = 0x7fffffff;
+const columnNames = ["idHigh", "idLow", "high", "low", "end", "bytes", "version", "next"] as const;
 type Columns = Readonly<Record<(typeof columnNames)[number], Int32Array>>;
 
 /**
  * The stubs of a node without room: one for each record that it had to give up, or never took in.
  * A stub counts in the digest as its record does, so that the digest says what a node knows, and
- * nodes of unequal capacity come to rest. It is known by its hashed id alone and takes 28 octets,
- * in columns instead of objects. Rows of one leaf of the trie are linked; a sweep looks at all.
+ * nodes of unequal capacity come to rest. It is known by its hashed id alone and takes 32 octets,
+ * in columns instead of objects. A hash table of linked rows, in the order of the trie's leaves; a
+ * sweep looks at all.
  */
 export class Stubs {
   readonly #trie: DigestTrie;
   readonly #max: number;
   readonly #counters: Counters["store"];
-  /** Row of a leaf's first stub, plus 1; 0: it has none. */
-  readonly #heads = new Int32Array(leafCount);
+  /** Row of a bucket's first stub, plus 1; 0: it has none. Made when the first stub comes. */
+  #heads = new Int32Array(0);
   #columns = columnsFor(rowsMin);
   /** The first unused row, plus 1, and through `next` all others; 0: rows are used up. */
   #free = 0;
@@ -43,7 +53,7 @@ export class Stubs {
   /** Where to look for the oldest: rows fill up in order, and are given up in order. */
   #oldest = 0;
   /** No stub ends in a slot before this. */
-  #nextEnd = Number.POSITIVE_INFINITY;
+  #nextEnd = noSlot;
   #lackingUntil = 0;
 
   constructor(trie: DigestTrie, max: number, counters: Counters["store"]) {
@@ -71,7 +81,7 @@ export class Stubs {
   }
 
   has(idHash: Readonly<Hash64>): boolean {
-    return this.#size > 0 && this.#find(idHash) >= 0;
+    return this.#find(idHash) >= 0;
   }
 
   find(idHash: Readonly<Hash64>): Stub | undefined {
@@ -96,6 +106,7 @@ export class Stubs {
     columns.low[row] = low;
     columns.end[row] = stub.endSlot;
     columns.bytes[row] = stub.bytes;
+    columns.version[row] = stub.version;
     this.#bytes += stub.bytes;
     if (stub.endSlot > 0) this.#nextEnd = Math.min(this.#nextEnd, stub.endSlot);
     return difference.high !== 0 || difference.low !== 0;
@@ -103,7 +114,6 @@ export class Stubs {
 
   /** Whether there was one. */
   drop(idHash: Readonly<Hash64>): boolean {
-    if (this.#size === 0) return false;
     const row = this.#find(idHash);
     if (row >= 0) this.#remove(row);
     return row >= 0;
@@ -120,8 +130,12 @@ export class Stubs {
 
   ofLeaf(leaf: number): Stub[] {
     const stubs: Stub[] = [];
-    let row = (this.#heads[leaf] as number) - 1;
-    for (; row >= 0; row = (this.#columns.next[row] as number) - 1) stubs.push(this.#stubAt(row));
+    if (this.#size === 0) return stubs;
+    const first = leaf * bucketsPerLeaf;
+    for (let bucket = first; bucket < first + bucketsPerLeaf; bucket++) {
+      let row = (this.#heads[bucket] as number) - 1;
+      for (; row >= 0; row = (this.#columns.next[row] as number) - 1) stubs.push(this.#stubAt(row));
+    }
     return stubs;
   }
 
@@ -129,19 +143,22 @@ export class Stubs {
   sweep(slot: number): void {
     if (slot >= this.#lackingUntil) this.#lackingUntil = 0;
     if (slot < this.#nextEnd) return;
-    this.#nextEnd = Number.POSITIVE_INFINITY;
     const { end } = this.#columns;
-    for (let row = 0; row < this.#rows; row++) {
+    const rows = this.#rows;
+    let nextEnd = noSlot;
+    for (let row = 0; row < rows; row++) {
       const endSlot = end[row] as number;
       if (endSlot <= 0) continue;
       if (endSlot <= slot) this.#remove(row);
-      else this.#nextEnd = Math.min(this.#nextEnd, endSlot);
+      else if (endSlot < nextEnd) nextEnd = endSlot;
     }
+    this.#nextEnd = nextEnd;
   }
 
   #find(idHash: Readonly<Hash64>): number {
+    if (this.#size === 0) return -1;
     const { idHigh, idLow, next } = this.#columns;
-    let row = (this.#heads[leafOf(idHash)] as number) - 1;
+    let row = (this.#heads[bucketOf(idHash)] as number) - 1;
     while (row >= 0 && (idHigh[row] !== idHash.high || idLow[row] !== idHash.low)) {
       row = (next[row] as number) - 1;
     }
@@ -149,24 +166,26 @@ export class Stubs {
   }
 
   #stubAt(row: number): Stub {
-    const { idHigh, idLow, high, low, end, bytes } = this.#columns;
+    const { idHigh, idLow, high, low, end, bytes, version } = this.#columns;
     return {
       idHash: { high: idHigh[row] as number, low: idLow[row] as number },
       fingerprint: { high: high[row] as number, low: low[row] as number },
       endSlot: end[row] as number,
       bytes: bytes[row] as number,
+      version: version[row] as number,
     };
   }
 
   #insert(idHash: Readonly<Hash64>): number {
     if (this.full) this.#dropOldest();
+    if (this.#heads.length === 0) this.#heads = new Int32Array(2 ** bucketBits);
     const row = this.#takeRow();
-    const leaf = leafOf(idHash);
+    const bucket = bucketOf(idHash);
     const { idHigh, idLow, next } = this.#columns;
     idHigh[row] = idHash.high;
     idLow[row] = idHash.low;
-    next[row] = this.#heads[leaf] as number;
-    this.#heads[leaf] = row + 1;
+    next[row] = this.#heads[bucket] as number;
+    this.#heads[bucket] = row + 1;
     this.#size += 1;
     this.inserted += 1;
     return row;
@@ -189,16 +208,16 @@ export class Stubs {
 
   #remove(row: number): void {
     const { idHash, fingerprint, bytes } = this.#stubAt(row);
-    const leaf = leafOf(idHash);
+    const bucket = bucketOf(idHash);
     const { next, end } = this.#columns;
     const after = next[row] as number;
-    let before = (this.#heads[leaf] as number) - 1;
-    if (before === row) this.#heads[leaf] = after;
+    let before = (this.#heads[bucket] as number) - 1;
+    if (before === row) this.#heads[bucket] = after;
     else {
       while ((next[before] as number) - 1 !== row) before = (next[before] as number) - 1;
       next[before] = after;
     }
-    this.#trie.toggle(leaf, fingerprint);
+    this.#trie.toggle(leafOf(idHash), fingerprint);
     end[row] = free;
     next[row] = this.#free;
     this.#free = row + 1;
@@ -229,8 +248,13 @@ function columnsFor(rows: number): Columns {
     low: column(),
     end: column(),
     bytes: column(),
+    version: column(),
     next: column(),
   };
+}
+
+function bucketOf(idHash: Readonly<Hash64>): number {
+  return idHash.high >>> (32 - bucketBits);
 }
 
 function leafOf(idHash: Readonly<Hash64>): number {
