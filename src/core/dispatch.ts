@@ -160,7 +160,7 @@ export class Dispatch {
       if (intake.takeFound(peer, found.block, this.#now)) fetcher.onFound(peer, found);
       return;
     }
-    const leaf = fetcher.onTooLarge(peer, found.nonce);
+    const leaf = fetcher.onTooLarge(peer, found);
     if (leaf !== undefined) puller.pull(peer, [leaf], this.#now.monotonicMs);
   }
 

@@ -69,7 +69,10 @@ export class Intake {
     for (const delta of deltas) {
       // The peer itself may have only a part, and then somebody else has to be asked.
       const ends = delta.life !== undefined || !this.#store.hasStub(delta.id);
-      if (!ends || this.#apply(peer, delta, now) === "skewed") whole = false;
+      const outcome = ends ? this.#apply(peer, delta, now) : "stub";
+      // What is over by now may have been used elsewhere since.
+      const isLeft = outcome === "late" && this.#store.hasStub(delta.id);
+      if (outcome === "stub" || outcome === "skewed" || isLeft) whole = false;
     }
     return whole;
   }

@@ -237,7 +237,8 @@ export class Replica {
     if (record === undefined && (this.#join.phase === "joining" || this.store.lacks(id))) {
       return false;
     }
-    if (write === undefined || write.tag === tagOf(this.#options.boot)) return true;
+    if (write === undefined) return true;
+    if (write.tag === tagOf(this.#options.boot) && record?.gaveUp !== true) return true;
     return record !== undefined && includesWrite(record, write);
   }
 

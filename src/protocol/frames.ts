@@ -166,6 +166,8 @@ export interface Fetch {
 export interface Found {
   readonly tag: typeof Tag.found;
   readonly nonce: number;
+  /** It has held the record all the while: what it wrote itself is in there. */
+  readonly kept: boolean;
   readonly block: Uint8Array;
 }
 

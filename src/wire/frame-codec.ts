@@ -105,6 +105,7 @@ function writeBody(writer: ByteWriter, frame: Frame): void {
       return;
     case Tag.found:
       writer.u32(frame.nonce);
+      writer.u8(frame.kept ? 1 : 0);
       writer.bytes(frame.block);
       return;
     case Tag.confirmed:
@@ -154,7 +155,7 @@ function readBody(reader: ByteReader, tag: number, length: number): Frame | unde
     case Tag.fetch:
       return readFetch(reader);
     case Tag.found:
-      return { tag, nonce: reader.u32(), block: reader.view(length - 4) };
+      return readFound(reader, length);
     case Tag.confirm:
       return readConfirm(reader);
     case Tag.confirmed:
@@ -170,6 +171,13 @@ function readFetch(reader: ByteReader): Frame | undefined {
   const nonce = reader.u32();
   const id = reader.text();
   return id.length === 0 ? undefined : { tag: Tag.fetch, nonce, id };
+}
+
+function readFound(reader: ByteReader, length: number): Frame | undefined {
+  const nonce = reader.u32();
+  const kept = reader.u8();
+  if (kept > 1 || length < 5) return undefined;
+  return { tag: Tag.found, nonce, kept: kept === 1, block: reader.view(length - 5) };
 }
 
 function writeSpan(writer: ByteWriter, { first, last }: Confirm | Confirmed): void {

@@ -276,7 +276,7 @@ const promises: readonly PlantedBug[] = [
   {
     name: "any peer's answer settles a read that asks for a write",
     file: "core/reconcile/fetcher.js",
-    find: "const isEnough = fetch.write === undefined || wrote(peer, fetch.write);",
+    find: "const isEnough = fetch.write === undefined || (kept && wrote(peer, fetch.write));",
     replace: "const isEnough = true;",
     why: "a read that asks for a write is answered without it",
   },

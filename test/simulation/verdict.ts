@@ -178,15 +178,17 @@ export function waysOf({ life: { replica } }: Running): number {
   return ways;
 }
 
-interface Then {
+/** What a node had done at some moment. */
+export interface Standing {
   readonly bytes: number;
   readonly rounds: number;
+  readonly refills: number;
   readonly ways: number;
 }
 
 export function checkIdleTraffic(
   demands: Demands,
-  before: ReadonlyMap<SimNode, Then>,
+  before: ReadonlyMap<SimNode, Standing>,
   forMs: number,
 ): void {
   for (const node of correctNodes(demands.nodes)) {

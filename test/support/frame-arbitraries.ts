@@ -111,7 +111,7 @@ export const frames: fc.Arbitrary<Frame> = fc.oneof(
   chunks,
   credits,
   fields({ tag: fc.constant(Tag.fetch), nonce: u32, id: textOf(limits.sessionIdBytesMax) }),
-  fields({ tag: fc.constant(Tag.found), nonce: u32, block: octets(1_300) }),
+  fields({ tag: fc.constant(Tag.found), nonce: u32, kept: fc.boolean(), block: octets(1_300) }),
   fields({ tag: fc.constant(Tag.absent), nonce: u32 }),
   fields({ tag: fc.constant(Tag.evicted), nonce: u32 }),
   spans.map(([first, last]) => ({ tag: Tag.confirm, first, last })),

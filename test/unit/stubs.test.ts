@@ -53,7 +53,7 @@ test("a session that is fetched is there again, and another had to go", () => {
   const before = rootOf(lone);
   const nonce = asked(lone);
   const block = blockOf([created("old", lone.peerTime)]);
-  lone.receive({ tag: Tag.found, nonce, block });
+  lone.receive({ tag: Tag.found, nonce, kept: true, block });
   assert.equal(ended(lone), true);
   assert.notEqual(lone.replica.get("old", lone.now), undefined);
   assert.deepEqual(
@@ -100,7 +100,7 @@ test("what is too large for this node is not said to be absent", () => {
   const large = created("old", lone.peerTime, "v".repeat(5_000));
   lone.receiveDeltas(1, large);
   const nonce = asked(lone);
-  lone.receive({ tag: Tag.found, nonce, block: blockOf([large]) });
+  lone.receive({ tag: Tag.found, nonce, kept: true, block: blockOf([large]) });
   lone.receive(peerHeartbeat());
   lone.pass(limits.fetchMsMax);
   assert.equal(ended(lone), false);

@@ -9,8 +9,8 @@ import type { Store } from "../store/store.ts";
 import { endOfTransfer } from "./incoming-transfer.ts";
 import { OutgoingTransfer } from "./outgoing-transfer.ts";
 
-/** What a block may take of a datagram that answers a fetch: frame header and nonce off. */
-const foundBytesMax = framesBytesMax - limits.frameHeaderBytes - 4;
+/** What a block may take of a datagram that answers a fetch: frame header, nonce and flag off. */
+const foundBytesMax = framesBytesMax - limits.frameHeaderBytes - 5;
 
 /** Serves transfers to peers that ask: a bounded number at once, each as fast as it is credited. */
 export class Donor {
@@ -66,7 +66,8 @@ export class Donor {
     if (record !== undefined) this.#packer.add(wholeDelta(record), Number.POSITIVE_INFINITY);
     const whole = this.#packer.take();
     const block = whole.length <= foundBytesMax ? whole : whole.subarray(0, 0);
-    this.#outbox.unicast(peer.address, [{ tag: Tag.found, nonce, block }]);
+    const kept = record?.gaveUp === false;
+    this.#outbox.unicast(peer.address, [{ tag: Tag.found, nonce, kept, block }]);
   }
 
   get transferCount(): number {

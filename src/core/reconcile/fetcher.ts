@@ -21,10 +21,11 @@ interface Fetch {
   askDueMs: number;
   tries: number;
   /**
-   * Whom the session is being pulled from, because it is too large for one datagram. Several: with
-   * one of them a long transfer may be under way, which this would have to wait for.
+   * Whom the session is being pulled from, because it is too large for one datagram, and whether it
+   * has kept it. Several: with one of them a long transfer may be under way, which this would have
+   * to wait for.
    */
-  readonly pulledFrom: Set<Peer>;
+  readonly pulledFrom: Map<Peer, boolean>;
   /** Who said that it does not hold the session. */
   readonly without: Set<Peer>;
 }
@@ -73,27 +74,28 @@ export class Fetcher {
   /** The peer has it, and its content has been merged. */
   onFound(peer: Peer, found: Found): void {
     const fetch = this.#fetches.get(found.nonce);
-    if (fetch !== undefined) this.#answered(found.nonce, fetch, peer);
+    if (fetch !== undefined) this.#answered(found.nonce, fetch, peer, found.kept);
   }
 
   /** The peer has it, but not in one datagram. What to pull from it, if that is not under way. */
-  onTooLarge(peer: Peer, nonce: number): TrieRange | undefined {
+  onTooLarge(peer: Peer, { nonce, kept }: Found): TrieRange | undefined {
     const fetch = this.#fetches.get(nonce);
     if (fetch === undefined || fetch.pulledFrom.has(peer)) return undefined;
-    fetch.pulledFrom.add(peer);
+    fetch.pulledFrom.set(peer, kept);
     return { level: leafLevel, prefix: this.#store.leafOf(fetch.id) };
   }
 
   /** A transfer ended, and what it brought has been merged. */
   onTransferEnded({ peer, ranges, skipped }: IncomingTransfer, completed: boolean): void {
     for (const [nonce, fetch] of this.#fetches) {
-      if (!fetch.pulledFrom.has(peer)) continue;
+      const kept = fetch.pulledFrom.get(peer);
+      if (kept === undefined) continue;
       const leaf = this.#store.leafOf(fetch.id);
       const isHere = ranges.some(({ level, prefix }) => level === leafLevel && prefix === leaf);
       // What waits behind a transfer that fails is dropped with it.
       if (isHere || !completed) fetch.pulledFrom.delete(peer);
       if (!isHere) continue;
-      if (completed && skipped === 0) this.#answered(nonce, fetch, peer);
+      if (completed && skipped === 0) this.#answered(nonce, fetch, peer, kept);
     }
   }
 
@@ -156,7 +158,7 @@ export class Fetcher {
       giveUpMs,
       askDueMs: nowMs,
       tries: 0,
-      pulledFrom: new Set(),
+      pulledFrom: new Map(),
       without: new Set(),
     };
     this.#fetches.set(nonce, fetch);
@@ -172,8 +174,8 @@ export class Fetcher {
     return held !== undefined && includesWrite(held, fetch.write);
   }
 
-  #answered(nonce: number, fetch: Fetch, peer: Peer): void {
-    const isEnough = fetch.write === undefined || wrote(peer, fetch.write);
+  #answered(nonce: number, fetch: Fetch, peer: Peer, kept: boolean): void {
+    const isEnough = fetch.write === undefined || (kept && wrote(peer, fetch.write));
     // It may have been found, and be too large for this node.
     if (this.#store.lacks(fetch.id)) return;
     if (isEnough || this.#isSettled(fetch, false)) this.#end(nonce, true);

@@ -4,7 +4,7 @@ import type { Hash64 } from "../../session/fingerprint.ts";
 import type { Counters } from "../counters.ts";
 import type { Peer } from "../membership/peer.ts";
 import { leafLevel } from "../store/digest-trie.ts";
-import type { Store } from "../store/store.ts";
+import { isUnknown, type Store } from "../store/store.ts";
 import type { Puller } from "./puller.ts";
 
 /** Once over all stubs, with one peer. */
@@ -12,20 +12,19 @@ interface Pass {
   /** What was there when it began. */
   root: Hash64;
   peerStubs: number;
-  size: number;
+  peerCount: number;
   inserted: number;
   /** The row of stubs looked at last, and how many are still to be looked at. */
   row: number;
   left: number;
   startMs: number;
-  pauseMs: number;
 }
 
 /**
  * Pulls the records of stubs for which there is room: those that a joining node took over from a
  * donor without room, and those that had to go in a peak that is over. Which of them a peer holds
  * is not known, so each leaf that has any is pulled once, and again only when something has
- * changed: at rest this ends, and what nobody has any more is asked for more and more rarely.
+ * changed: at rest this ends, and what nobody has any more is asked for once a minute at most.
  */
 export class Refill {
   readonly #store: Store;
@@ -52,19 +51,21 @@ export class Refill {
 
   #passWith(peer: Peer, nowMs: number): Pass {
     const { stubs, trie } = this.#store;
-    const { size, inserted } = stubs;
-    const now = { root: trie.root, peerStubs: peer.stubs, size, inserted };
+    const { inserted } = stubs;
+    const now = { root: trie.root, peerStubs: peer.stubs, peerCount: peer.count, inserted };
     const pass = this.#passes.get(peer);
     if (pass !== undefined && pass.left > 0) return pass;
-    let pauseMs: number = limits.roundEveryMs;
     if (pass !== undefined) {
-      const isNews = pass.inserted !== inserted || size < pass.size || peer.stubs < pass.peerStubs;
+      // Fewer stubs alone may have ended with their sessions.
+      const hasTakenIn = peer.stubs < pass.peerStubs && peer.count > pass.peerCount;
+      const isNews = pass.inserted !== inserted || hasTakenIn;
       const { high, low } = now.root;
       if (!isNews && pass.root.high === high && pass.root.low === low) return pass;
-      if (!isNews) pauseMs = Math.min(pass.pauseMs * 2, limits.roundEveryMsMax);
+      // Somebody wrote something, or there is a little more room: that can wait.
+      const pauseMs = isNews ? limits.roundEveryMs : limits.roundEveryMsMax;
       if (nowMs < pass.startMs + pauseMs) return pass;
     }
-    const next = { ...now, row: pass?.row ?? 0, left: stubs.rows, startMs: nowMs, pauseMs };
+    const next = { ...now, row: pass?.row ?? 0, left: stubs.rows, startMs: nowMs };
     this.#passes.set(peer, next);
     return next;
   }
@@ -76,9 +77,7 @@ export class Refill {
       pass.row = (pass.row + 1) % stubs.rows;
       const stub = stubs.at(pass.row);
       // One that is blurred waits for anti-entropy: who knows whether anybody has it.
-      if (stub === undefined || (stub.fingerprint.high === 0 && stub.fingerprint.low === 0)) {
-        continue;
-      }
+      if (stub === undefined || isUnknown(stub)) continue;
       if (room.takes(stub.bytes)) leaves.add(stub.idHash.high >>> 16);
     }
     return [...leaves].map((prefix) => ({ level: leafLevel, prefix }));

@@ -92,7 +92,7 @@ export class Store {
 
   /**
    * Merges a delta, from a client or from a peer. `held` is the record, if it was found already.
-   * Undefined: the record is already past its end and was not taken in. A stub of it ends.
+   * Undefined: the record is already past its end and was not taken in; else a stub of it ends.
    */
   apply(
     delta: SessionDelta,
@@ -107,8 +107,8 @@ export class Store {
     const forgetAt = forgetAtMs(record, this.#options.tombstoneRetentionMs);
     if (held === undefined) {
       if (!changed) return undefined;
-      this.stubs.drop(record.idHash);
       if (isPast(forgetAt, wallMs)) return undefined;
+      record.gaveUp = this.stubs.drop(record.idHash);
       this.#link(record);
     }
     if (!changed) return { record, changed };
@@ -158,7 +158,7 @@ export class Store {
     const record = new StoredRecord(whole.id, this.#options.hashKey);
     merge(record, whole, record.idHash, record.fingerprint);
     const forgetAt = forgetAtMs(record, this.#options.tombstoneRetentionMs);
-    if (isPast(forgetAt, wallMs)) return this.stubs.drop(record.idHash);
+    if (isPast(forgetAt, wallMs)) return false;
     if (this.stubs.full && !this.stubs.has(record.idHash)) return undefined;
     const stub = stubOf(record, forgetAt);
     const own = this.stubs.find(record.idHash);
@@ -171,7 +171,8 @@ export class Store {
   /**
    * A peer has a stub. Who does not know of the record takes it over; of two stubs the one of the
    * later version stays, and then that with the greater fingerprint. So the state of one who has
-   * the record spreads among those who do not, and all come to rest also when nobody has it.
+   * the record spreads among those who do not, and all come to rest also when nobody has it. Any
+   * fingerprint is better than an unknown one.
    * Whether the stub was new here; undefined: there was no room for it.
    */
   meet(stub: Stub, wallMs: number): boolean | undefined {
@@ -187,6 +188,8 @@ export class Store {
     const version = Math.max(own.version, stub.version);
     const endSlot = laterSlot(own.endSlot, stub.endSlot);
     if (order === 0) this.stubs.put({ ...own, version, endSlot });
+    else if (isUnknown(own)) this.stubs.put({ ...stub, version });
+    else if (isUnknown(stub)) return false;
     else if ((stub.version - own.version || order) > 0) this.stubs.put(stub);
     return false;
   }
@@ -337,6 +340,10 @@ export class Store {
 
 /** That of a stub of whose record some change is not known. */
 const unknownFingerprint: Hash64 = Object.freeze({ high: 0, low: 0 });
+
+export function isUnknown({ fingerprint: { high, low } }: Stub): boolean {
+  return high === 0 && low === 0;
+}
 
 function stubOf(record: StoredRecord, forgetAtMs: number): Stub {
   const { idHash, fingerprint, life } = record;

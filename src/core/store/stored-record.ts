@@ -23,6 +23,8 @@ export class StoredRecord implements SessionState {
   newest: Stamp = zeroStamp;
   /** Estimated memory, as charged against the store's limit. */
   bytes = 0;
+  /** It was known only by a stub before: what this node itself had written may not be in it. */
+  gaveUp = false;
   /** Where the record is kept; `none` before it is and after it was forgotten. */
   place: "none" | "sessions" | "tombstones" = "none";
   /** The idle deadline as moved by uses here that were not worth replicating; 0: by none. */
