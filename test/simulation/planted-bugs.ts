@@ -105,8 +105,10 @@ const lifetimes: readonly PlantedBug[] = [
   {
     name: "expired sessions are taken in",
     file: "core/store/store.js",
-    find: "!changed || isPast(forgetAt, wallMs)",
-    replace: "!changed",
+    find: `if (isPast(forgetAt, wallMs))
+                return undefined;
+            record.gaveUp`,
+    replace: "record.gaveUp",
     why: "nodes trade a dead session back and forth for ever",
   },
   {
@@ -238,7 +240,7 @@ const clusterState: readonly PlantedBug[] = [
     name: "a transfer loses its last block",
     file: "core/reconcile/outgoing-transfer.js",
     find: `if (packer.count > 0)
-        yield framed(packer.take());`,
+        yield records(packer);`,
     replace: "packer.take();",
     why: "the receiver believes to have everything",
   },
