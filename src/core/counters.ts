@@ -10,6 +10,7 @@ export class Counters {
     badBlocks: 0,
     skewedDeltas: 0,
     lateDeltas: 0,
+    stubDeltas: 0,
     reassembliesDropped: 0,
     /** Evicted while it waited to be sent, and so many waited that it was not. */
     evictedUnsent: 0,
@@ -39,6 +40,7 @@ export class Counters {
   };
   readonly reconcile = {
     rounds: 0,
+    refills: 0,
     digestsSent: 0,
     digestsReceived: 0,
     transfersIn: 0,
@@ -50,6 +52,8 @@ export class Counters {
     chunksReceived: 0,
     recordsSent: 0,
     recordsReceived: 0,
+    stubsSent: 0,
+    stubsReceived: 0,
     fetches: 0,
     fetchesRefused: 0,
     fetchesThrottled: 0,
@@ -91,5 +95,6 @@ export class Counters {
     evicted: 0,
     expired: 0,
     tombstonesDropped: 0,
+    stubsDropped: 0,
   };
 }

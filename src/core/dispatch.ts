@@ -23,6 +23,7 @@ import type { Donor } from "./reconcile/donor.ts";
 import type { Fetcher } from "./reconcile/fetcher.ts";
 import type { Join } from "./reconcile/join.ts";
 import type { Puller } from "./reconcile/puller.ts";
+import type { Refill } from "./reconcile/refill.ts";
 import type { Confirmations } from "./stream/confirmations.ts";
 import type { OutgoingStream } from "./stream/outgoing-stream.ts";
 
@@ -36,6 +37,7 @@ export interface FrameTakers {
   readonly donor: Donor;
   readonly puller: Puller;
   readonly antiEntropy: AntiEntropy;
+  readonly refill: Refill;
   readonly join: Join;
   readonly fetcher: Fetcher;
   readonly confirmations: Confirmations;
@@ -97,7 +99,10 @@ export class Dispatch {
         this.#onFound(peer, frame);
         return;
       case Tag.absent:
-        to.fetcher.onAbsent(peer, frame, monotonicMs);
+        to.fetcher.onAbsent(peer, frame.nonce, monotonicMs);
+        return;
+      case Tag.evicted:
+        to.fetcher.onEvicted(peer, frame.nonce);
         return;
       case Tag.confirm:
         this.#onConfirm(peer, frame);
@@ -151,6 +156,7 @@ export class Dispatch {
     peer.heartbeatMs = monotonicMs;
     peer.incoming.announce(heartbeat.sequence, monotonicMs);
     if (this.#to.antiEntropy.compare(peer, monotonicMs)) this.#to.confirmations.onEqual(peer);
+    if (this.#to.join.phase === "ready") this.#to.refill.from(peer, monotonicMs);
     if (heartbeat.hello) {
       this.#counters.membership.heartbeatsSent += 1;
       this.#outbox.unicast(peer.address, [this.#to.heartbeat()]);
@@ -180,7 +186,7 @@ export class Dispatch {
       if (intake.takeFound(peer, found.block, this.#now)) fetcher.onFound(peer, found);
       return;
     }
-    const leaf = fetcher.onTooLarge(peer, found.nonce);
+    const leaf = fetcher.onTooLarge(peer, found);
     if (leaf !== undefined) puller.pull(peer, [leaf], this.#now.monotonicMs);
   }
 

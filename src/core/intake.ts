@@ -7,6 +7,8 @@ import { stampWallMs } from "../session/stamp.ts";
 import type { Counters } from "./counters.ts";
 import type { Peer } from "./membership/peer.ts";
 import type { Outbox } from "./outbox.ts";
+import type { TransferBlock } from "./reconcile/block-assembler.ts";
+import { readStubs } from "./reconcile/stub-block.ts";
 import type { Store } from "./store/store.ts";
 
 /** What has become of the records of a transfer; see `Intake.takeTransfer`. */
@@ -15,7 +17,16 @@ export interface Taken {
   readonly skipped: number;
 }
 
-/** Where peers' writes come in: decoded, refused when stamped in the future, merged. */
+/**
+ * `stub`: this node knows of it and does not hold it; `skipped`: there is not even room for a stub.
+ */
+type Outcome = "changed" | "known" | "late" | "skewed" | "stub" | "skipped";
+
+/**
+ * Where peers' writes come in: decoded, refused when stamped in the future, merged. Those to a
+ * session of which there is only a stub are not kept: parts of a record are nothing to show or to
+ * give, and taking in all that peers write would evict for each what clients here use.
+ */
 export class Intake {
   readonly #codec: DeltaCodec;
   readonly #store: Store;
@@ -44,8 +55,8 @@ export class Intake {
     this.#counters.stream.deltasReceived += deltas.length;
     let whole = true;
     for (const delta of deltas) {
-      const outcome = this.#apply(peer, delta, now);
-      if (outcome === "skewed" || outcome === "late") whole = false;
+      const outcome = this.#applyPart(peer, delta, now);
+      if (outcome !== "changed" && outcome !== "known") whole = false;
     }
     return whole;
   }
@@ -55,26 +66,46 @@ export class Intake {
     const deltas = this.#decode(block) ?? [];
     this.#counters.reconcile.recordsReceived += deltas.length;
     let whole = deltas.length > 0;
-    for (const delta of deltas) if (this.#apply(peer, delta, now) === "skewed") whole = false;
+    for (const delta of deltas) {
+      // The peer itself may have only a part, and then somebody else has to be asked.
+      const ends = delta.life !== undefined || !this.#store.hasStub(delta.id);
+      const outcome = ends ? this.#apply(peer, delta, now) : "stub";
+      // What is over by now may have been used elsewhere since.
+      const isLeft = outcome === "late" && this.#store.hasStub(delta.id);
+      if (outcome === "stub" || outcome === "skewed" || isLeft) whole = false;
+    }
     return whole;
   }
 
   /**
    * Blocks of a transfer. The numbers of records that changed something here, and of those that
-   * were not looked at; undefined when a block is not valid.
+   * were not looked at; undefined when a block is not valid. `isWanted`: a client waits for it, so
+   * that it is taken in whatever must go for it.
    */
-  takeTransfer(peer: Peer, blocks: readonly Uint8Array[], now: Now): Taken | undefined {
+  takeTransfer(
+    peer: Peer,
+    blocks: readonly TransferBlock[],
+    isWanted: (id: string) => boolean,
+    now: Now,
+  ): Taken | undefined {
     let changes = 0;
     let skipped = 0;
-    for (const block of blocks) {
-      const deltas = this.#decode(block);
+    const count = (outcome: Outcome) => {
+      if (outcome === "changed") changes += 1;
+      else if (outcome === "skipped" || outcome === "skewed") skipped += 1;
+    };
+    for (const { kind, bytes } of blocks) {
+      if (kind === "stubs") {
+        const stubs = readStubs(bytes);
+        if (stubs === undefined) return undefined;
+        this.#counters.reconcile.stubsReceived += stubs.length;
+        for (const stub of stubs) count(outcomeOf(this.#store.meet(stub, now.wallMs)));
+        continue;
+      }
+      const deltas = this.#decode(bytes);
       if (deltas === undefined) return undefined;
       this.#counters.reconcile.recordsReceived += deltas.length;
-      for (const delta of deltas) {
-        const outcome = this.#hasRoomFor(delta) ? this.#apply(peer, delta, now) : "skipped";
-        if (outcome === "changed") changes += 1;
-        else if (outcome === "skipped" || outcome === "skewed") skipped += 1;
-      }
+      for (const delta of deltas) count(this.#applyWhole(peer, delta, isWanted, now));
     }
     return { changes, skipped };
   }
@@ -98,21 +129,43 @@ export class Intake {
     return deltas;
   }
 
-  /**
-   * At its limit a node would only evict one session to take in another. What it holds, and what
-   * is dead, it must know all the same.
-   */
-  #hasRoomFor(delta: SessionDelta): boolean {
-    return !this.#store.full || delta.life?.alive === false || this.#store.has(delta.id);
+  /** That a session was destroyed is worth a record even where the rest is missing. */
+  #applyPart(peer: Peer, delta: SessionDelta, now: Now): Outcome {
+    if (delta.life?.alive === false || !this.#store.hasStub(delta.id)) {
+      return this.#apply(peer, delta, now);
+    }
+    if (this.#isSkewed(peer, delta, now)) return "skewed";
+    this.#counters.stream.stubDeltas += 1;
+    this.#store.blur(delta);
+    return "stub";
   }
 
-  #apply(peer: Peer, delta: SessionDelta, now: Now): "changed" | "known" | "late" | "skewed" {
-    const time = latestTime(delta);
-    if (!this.#clock.observe(time, now.wallMs)) {
-      this.#counters.stream.skewedDeltas += 1;
-      this.noteClock(peer, time, now);
-      return "skewed";
+  /** At its limit a node would evict what clients here use for what they may never ask for. */
+  #applyWhole(
+    peer: Peer,
+    delta: SessionDelta,
+    isWanted: (id: string) => boolean,
+    now: Now,
+  ): Outcome {
+    const store = this.#store;
+    const ends = delta.life !== undefined || !store.hasStub(delta.id);
+    if (store.has(delta.id) || (ends && (store.hasRoomFor(delta) || isWanted(delta.id)))) {
+      return this.#apply(peer, delta, now);
     }
+    if (this.#isSkewed(peer, delta, now)) return "skewed";
+    return outcomeOf(store.adopt(delta, now.wallMs));
+  }
+
+  #isSkewed(peer: Peer, delta: SessionDelta, now: Now): boolean {
+    const time = latestTime(delta);
+    if (this.#clock.observe(time, now.wallMs)) return false;
+    this.#counters.stream.skewedDeltas += 1;
+    this.noteClock(peer, time, now);
+    return true;
+  }
+
+  #apply(peer: Peer, delta: SessionDelta, now: Now): Outcome {
+    if (this.#isSkewed(peer, delta, now)) return "skewed";
     const applied = this.#store.apply(delta, now.wallMs);
     if (applied === undefined) {
       this.#counters.stream.lateDeltas += 1;
@@ -120,8 +173,14 @@ export class Intake {
     }
     if (!applied.changed) return "known";
     this.#counters.stream.deltasApplied += 1;
-    return "changed";
+    // It may be too large for this node altogether.
+    return applied.record.place === "none" ? "stub" : "changed";
   }
+}
+
+function outcomeOf(isNews: boolean | undefined): Outcome {
+  if (isNews === undefined) return "skipped";
+  return isNews ? "changed" : "known";
 }
 
 function latestTime(delta: SessionDelta): number {

@@ -20,13 +20,10 @@ import { Counters } from "./counters.ts";
 import { Dispatch } from "./dispatch.ts";
 import { Intake } from "./intake.ts";
 import { Departure } from "./membership/departure.ts";
-import { Greeter } from "./membership/greeter.ts";
 import { type GossipMode, Group } from "./membership/group.ts";
 import { HeartbeatSchedule } from "./membership/heartbeat-schedule.ts";
-import type { Peer } from "./membership/peer.ts";
-import { PeerTable } from "./membership/peer-table.ts";
-import { Reception } from "./membership/reception.ts";
-import { Suspicion } from "./membership/suspicion.ts";
+import { Membership } from "./membership/membership.ts";
+import type { PeerTable } from "./membership/peer-table.ts";
 import type { Via } from "./membership/ways.ts";
 import type { Address, Outbox } from "./outbox.ts";
 import { AntiEntropy } from "./reconcile/anti-entropy.ts";
@@ -34,10 +31,12 @@ import { Donor } from "./reconcile/donor.ts";
 import { Fetcher } from "./reconcile/fetcher.ts";
 import { Join } from "./reconcile/join.ts";
 import { Puller } from "./reconcile/puller.ts";
+import { Refill } from "./reconcile/refill.ts";
 import { Sessions } from "./sessions.ts";
 import { Store, type StoreOptions } from "./store/store.ts";
 import { StoreAlarms } from "./store/store-alarms.ts";
 import { Confirmations } from "./stream/confirmations.ts";
+import { Gaps } from "./stream/gaps.ts";
 import { OutgoingStream } from "./stream/outgoing-stream.ts";
 import { Pacer } from "./stream/pacer.ts";
 import { RateControl } from "./stream/rate-control.ts";
@@ -64,11 +63,11 @@ export interface ReplicaOptions extends StoreOptions {
 export class Replica {
   readonly counters = new Counters();
   readonly store: Store;
-  readonly peers: PeerTable;
   readonly #options: ReplicaOptions;
   readonly #outbox: Outbox;
   readonly #clock = new HybridClock(limits.clockDriftMsMax);
-  readonly #suspicion: Suspicion;
+  readonly #membership: Membership;
+  readonly #gaps: Gaps;
   readonly #sessions: Sessions;
   readonly #intake: Intake;
   readonly #pacer: Pacer;
@@ -78,40 +77,34 @@ export class Replica {
   readonly #donor: Donor;
   readonly #puller: Puller;
   readonly #antiEntropy: AntiEntropy;
+  readonly #refill: Refill;
   readonly #join: Join;
   readonly #fetcher: Fetcher;
   readonly #confirmations: Confirmations;
   readonly #departure = new Departure();
   readonly #group: Group;
-  readonly #reception: Reception;
-  readonly #greeter: Greeter;
   readonly #alarms: StoreAlarms;
   readonly #recovery: ClockRecovery;
   readonly #dispatch: Dispatch;
   #now: Now = { monotonicMs: 0, wallMs: 0 };
   #sweepDueMs = 0;
-  /** Whether some peer's stream may have a gap, or have given something up. */
-  #repairing = false;
   #hasLeft = false;
 
   constructor(options: ReplicaOptions, codec: DeltaCodec, shell: Outbox, prng: Prng) {
     this.#options = options;
     const { counters } = this;
     const tag = tagOf(options.boot);
-    const outbox = new Group(options.mode ?? "multicast", shell, counters);
+    const outbox = new Group(this.mode, shell, counters);
     this.#outbox = outbox;
     this.#group = outbox;
-    this.#reception = new Reception(outbox, counters);
-    this.#greeter = new Greeter(outbox, counters, () => this.#heartbeat(true));
-    const self = { boot: options.boot, name: options.name, tag };
+    const { boot, name } = options;
     this.store = new Store(options, counters);
-    this.peers = new PeerTable(self, prng, outbox, counters);
-    const speaker = { boot: options.boot, heartbeat: () => this.#heartbeat(false) };
-    this.#suspicion = new Suspicion(speaker, prng, this.peers, outbox, counters);
+    const speaker = { boot, name, heartbeat: (hello: boolean) => this.#heartbeat(hello) };
+    this.#membership = new Membership(speaker, this.mode, prng, outbox, counters);
     this.#heartbeats = new HeartbeatSchedule(prng);
     this.#pacer = new Pacer(options.rateBytesPerSecondMax ?? limits.rateBytesPerSecondDefault);
     this.#rateControl = new RateControl(this.#pacer, outbox, counters);
-    this.#outgoing = new OutgoingStream(self, codec, this.#pacer, outbox, counters);
+    this.#outgoing = new OutgoingStream({ boot, tag }, codec, this.#pacer, outbox, counters);
     this.#sessions = new Sessions(
       {
         tag,
@@ -129,7 +122,8 @@ export class Replica {
     this.#intake = new Intake(codec, this.store, this.#clock, outbox, counters);
     this.#donor = new Donor(this.store, codec, outbox, counters);
     this.#puller = new Puller(prng, outbox, counters, {
-      received: (peer, blocks) => this.#intake.takeTransfer(peer, blocks, this.#now),
+      received: (peer, blocks) =>
+        this.#intake.takeTransfer(peer, blocks, (id) => this.#fetcher.wants(id), this.#now),
       ended: (transfer, completed) => {
         if (this.#join.ended(transfer, completed, this.#now.monotonicMs)) return;
         this.#fetcher.onTransferEnded(transfer, completed);
@@ -137,6 +131,10 @@ export class Replica {
       },
     });
     this.#antiEntropy = new AntiEntropy(this.store, this.#puller, outbox, counters);
+    this.#gaps = new Gaps(this.peers, outbox, counters, (peer) =>
+      this.#antiEntropy.suspect(peer, this.#now.monotonicMs),
+    );
+    this.#refill = new Refill(this.store, this.#puller, counters);
     this.#join = new Join(this.#puller, outbox, prng);
     this.#fetcher = new Fetcher(this.store, prng, outbox, counters);
     this.#confirmations = new Confirmations(options.boot, this.peers, outbox, counters);
@@ -145,13 +143,14 @@ export class Replica {
     this.#dispatch = new Dispatch(
       {
         peers: this.peers,
-        suspicion: this.#suspicion,
+        suspicion: this.#membership.suspicion,
         group: this.#group,
         outgoing: this.#outgoing,
         intake: this.#intake,
         donor: this.#donor,
         puller: this.#puller,
         antiEntropy: this.#antiEntropy,
+        refill: this.#refill,
         join: this.#join,
         fetcher: this.#fetcher,
         confirmations: this.#confirmations,
@@ -181,20 +180,18 @@ export class Replica {
 
   /** Where the configuration says that peers are, besides those that multicast finds. */
   setSeeds(addresses: readonly Address[], now: Now): void {
-    this.#greeter.setSeeds(addresses, now.monotonicMs);
+    this.#membership.setSeeds(addresses, now.monotonicMs);
   }
 
   /** Takes in one datagram. `source` is where its sender's unicast socket is. */
   receive(datagram: Datagram, source: Address, now: Now, via: Via = "unicast"): void {
     if (datagram.boot === this.#options.boot) return;
     this.#now = now;
-    const peer = this.peers.hear(datagram.boot, source, now.monotonicMs);
+    const peer = this.#membership.hear(datagram.boot, source, via, now.monotonicMs);
     if (peer === undefined) return;
-    this.#suspicion.heard(peer);
-    this.#reception.heard(peer, via, now.monotonicMs);
     this.#intake.noteClock(peer, datagram.clock, now);
     for (const frame of datagram.frames) this.#dispatch.take(peer, frame, now);
-    if (peer.lacksData) this.#repairing = true;
+    this.#gaps.note(peer);
   }
 
   get(id: string, now: Now): SessionView | undefined {
@@ -249,9 +246,10 @@ export class Replica {
    */
   knows(id: string, write?: Stamp): boolean {
     const isTelling = this.#join.phase !== "joining" || this.#fetcher.isAbsent(id);
-    if (!isTelling && !this.store.has(id)) return false;
-    if (write === undefined || write.tag === tagOf(this.#options.boot)) return true;
+    if ((!isTelling || this.store.lacks(id)) && !this.store.has(id)) return false;
+    if (write === undefined) return true;
     const record = this.store.peek(id);
+    if (write.tag === tagOf(this.#options.boot) && record?.gaveUp !== true) return true;
     return record !== undefined && includesWrite(record, write);
   }
 
@@ -267,21 +265,17 @@ export class Replica {
     if (monotonicMs >= this.#sweepDueMs) {
       this.#sweepDueMs = monotonicMs + limits.expirySlotMs - (wallMs % limits.expirySlotMs);
       this.store.sweep(wallMs);
-      for (const peer of this.peers.all()) peer.reassembly.sweep(monotonicMs);
-      this.#repairing = true;
+      this.#gaps.sweep(monotonicMs);
       this.#alarms.check(this.counters.store, monotonicMs);
     }
     this.#recovery.tick(now);
     this.#group.tick(this.peers, monotonicMs);
-    this.#rateControl.tick(this.#receivers(), monotonicMs);
+    this.#rateControl.tick(this.peers.up(), monotonicMs);
     if (this.#outgoing.flush(monotonicMs)) this.#heartbeats.dataSent(monotonicMs);
     this.#confirmations.sent(this.#outgoing.sequenceTaken, monotonicMs);
     this.#confirmations.tick(monotonicMs);
-    this.peers.tick(monotonicMs);
-    this.#suspicion.tick(monotonicMs);
-    if (this.mode === "multicast") this.#reception.tick(this.peers, monotonicMs);
-    this.#greeter.tick(this.peers, monotonicMs);
-    if (this.#repairing) this.#repair();
+    this.#membership.tick(monotonicMs);
+    this.#gaps.tick(monotonicMs);
     this.#puller.tick(monotonicMs);
     this.#join.tick(this.peers, monotonicMs);
     this.#fetcher.tick(this.peers, this.#join.phase !== "joining", monotonicMs);
@@ -293,25 +287,23 @@ export class Replica {
   /** Monotonic time by which `tick` must be called again; -Infinity: as soon as possible. */
   deadline(): number {
     if (this.#hasLeft) return Number.POSITIVE_INFINITY;
-    let dueMs = Math.min(
+    return Math.min(
       this.#outgoing.dueMs,
       this.#sweepDueMs,
       this.#heartbeats.dueMs,
-      this.peers.dueMs,
-      this.#suspicion.dueMs,
+      this.#membership.dueMs,
+      this.#gaps.dueMs,
       this.#puller.dueMs,
       this.#join.dueMs,
       this.#departure.dueMs,
       this.#fetcher.dueMs,
       this.#confirmations.dueMs,
-      this.#greeter.dueMs(this.peers),
-      this.mode === "multicast" ? this.#reception.dueMs : Number.POSITIVE_INFINITY,
+      this.phase === "ready" ? this.#antiEntropy.dueMs(this.peers) : Number.POSITIVE_INFINITY,
     );
-    if (this.#repairing) {
-      for (const peer of this.peers.all()) dueMs = Math.min(dueMs, peer.incoming.dueMs);
-    }
-    if (this.#join.phase === "ready") dueMs = Math.min(dueMs, this.#antiEntropy.dueMs(this.peers));
-    return dueMs;
+  }
+
+  get peers(): PeerTable {
+    return this.#membership.peers;
   }
 
   get mode(): GossipMode {
@@ -324,7 +316,7 @@ export class Replica {
 
   /** Whether nobody is heard of several who were there: this node's own network may be down. */
   get isolated(): boolean {
-    return this.#suspicion.isolated;
+    return this.#membership.suspicion.isolated;
   }
 
   /** How deltas leave, for `stats`. */
@@ -366,34 +358,6 @@ export class Replica {
     };
   }
 
-  #repair(): void {
-    this.#repairing = false;
-    for (const peer of this.peers.all()) {
-      this.#askForMissing(peer);
-      if (peer.lacksData) this.#repairing = true;
-    }
-  }
-
-  /** To whom the stream goes. */
-  *#receivers(): Generator<Peer> {
-    for (const peer of this.peers.all()) if (peer.state === "up") yield peer;
-  }
-
-  #askForMissing(peer: Peer): void {
-    const { monotonicMs } = this.#now;
-    const ranges = peer.incoming.takeDue(monotonicMs);
-    if (ranges.length > 0) {
-      this.counters.naks.sent += 1;
-      for (const range of ranges) this.counters.naks.sequencesAsked += range.count;
-      this.#outbox.unicast(peer.address, [{ tag: Tag.nak, boot: peer.boot, ranges }]);
-    }
-    const lost = peer.incoming.takeLost();
-    const dropped = peer.reassembly.takeDropped();
-    this.counters.naks.sequencesLost += lost;
-    this.counters.stream.reassembliesDropped += dropped;
-    if (lost + dropped > 0) this.#antiEntropy.suspect(peer, monotonicMs);
-  }
-
   #beat(nowMs: number): void {
     const hello = this.#join.helloDue(nowMs) || this.#departure.helloDue(nowMs);
     if (!hello && nowMs < this.#heartbeats.dueMs) return;
@@ -423,6 +387,7 @@ export class Replica {
       sequence: this.#outgoing.sequence,
       digest: this.store.trie.root,
       count: this.store.recordCount,
+      stubs: this.store.stubs.size,
       wallMs: Math.max(0, Math.floor(this.#now.wallMs)),
     };
   }

@@ -143,13 +143,14 @@ export class Sessions {
 
   /**
    * Leaves a tombstone also for a session that is not visible here but may be elsewhere: one whose
-   * create is still on its way, one that was evicted, any that a joining node does not know yet.
+   * create is still on its way, one of which there is a stub, any that a joining node does not know
+   * yet.
    */
   destroy(id: string, wallMs: number): WriteOutcome {
     const held = this.#store.find(id);
     const visible = held !== undefined && isVisible(held, wallMs);
     if (held?.place === "tombstones") return nothingWritten;
-    if (held === undefined && !this.#store.hasEvicted && this.#isComplete()) return nothingWritten;
+    if (held === undefined && !this.#store.lacks(id) && this.#isComplete()) return nothingWritten;
     const stamp = this.#stamp(wallMs);
     return { ...this.#write(tombstone(id, stamp), wallMs, stamp), applied: visible };
   }

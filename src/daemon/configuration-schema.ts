@@ -31,6 +31,7 @@ export interface Configuration {
     readonly absoluteMs: number;
     readonly tombstoneRetentionMs: number;
     readonly tombstonesMax: number;
+    readonly stubsMax: number;
   };
   readonly log: {
     readonly level: LogLevel;
@@ -123,6 +124,7 @@ export const schema: { readonly [K in ConfigurationKey]: Setting<ConfigurationVa
     max: limits.durationMsMax,
   }),
   "sessions.tombstonesMax": integer({ default: 1_000_000, min: 1, max: entriesMax }),
+  "sessions.stubsMax": integer({ default: 4_000_000, min: 1, max: entriesMax }),
   "log.level": choice({ default: "info", choices: logLevels }),
 };
 

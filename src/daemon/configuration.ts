@@ -75,6 +75,7 @@ export function loadConfiguration(sources: ConfigurationSources): LoadedConfigur
       absoluteMs: value("sessions.absoluteMs"),
       tombstoneRetentionMs: value("sessions.tombstoneRetentionMs"),
       tombstonesMax: value("sessions.tombstonesMax"),
+      stubsMax: value("sessions.stubsMax"),
     },
     log: { level: value("log.level") },
   };

@@ -113,6 +113,7 @@ function driverOptions(
       countMax: sessions.countMax,
       tombstonesMax: sessions.tombstonesMax,
       tombstoneRetentionMs: sessions.tombstoneRetentionMs,
+      stubsMax: sessions.stubsMax,
       mode: gossip.mode,
       rateBytesPerSecondMax: gossip.rateBytesPerSecondMax,
       idleMsDefault: sessions.idleMs,

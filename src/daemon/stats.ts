@@ -29,7 +29,13 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
     cluster: sources.cluster,
     state: replica.phase,
     uptimeMs: Math.round(now.monotonicMs - sources.startedMs),
-    sessions: { count: store.aliveCount, bytes: store.bytes, tombstones: store.tombstoneCount },
+    sessions: {
+      count: store.aliveCount,
+      bytes: store.bytes,
+      tombstones: store.tombstoneCount,
+      stubs: store.stubs.size,
+      stubBytes: store.stubs.bytes,
+    },
     peers: [...replica.peers.all()].map((peer) => ({
       ...describePeer(peer, now.monotonicMs),
       ...(replica.mode === "multicast" ? describeWays(peer, now.monotonicMs) : {}),
@@ -80,6 +86,7 @@ function describePeer(peer: Peer, nowMs: number): Record<string, unknown> {
     boot: peer.boot,
     lastHeardMs: Math.round(nowMs - peer.lastHeardMs),
     records: peer.count,
+    stubs: peer.stubs,
     digest: hex(peer.digest.high) + hex(peer.digest.low),
     missingSequences: peer.incoming.missingCount,
     skewMs: peer.skewMs,

@@ -25,10 +25,11 @@ export const Tag = {
   confirm: 17,
   confirmed: 18,
   copies: 19,
-  suspect: 26,
-  pingRequest: 27,
-  vouch: 28,
-  leaves: 24,
+  evicted: 20,
+  leaves: 21,
+  suspect: 22,
+  pingRequest: 23,
+  vouch: 24,
 } as const;
 
 export const protocolVersion = 1;
@@ -48,10 +49,12 @@ export interface Heartbeat {
   /** Highest sequence number of the delta stream sent so far; 0: none. */
   readonly sequence: number;
   readonly digest: Hash64;
-  /** Records in the digest, tombstones included. */
+  /** Records that it holds, tombstones included. */
   readonly count: number;
   /** The sender's wall clock, milliseconds since 1970; its hybrid clock may be ahead of it. */
   readonly wallMs: number;
+  /** Stubs: records that its digest counts and that it does not hold. */
+  readonly stubs: number;
 }
 
 export interface Leave {
@@ -190,12 +193,20 @@ export interface Fetch {
 export interface Found {
   readonly tag: typeof Tag.found;
   readonly nonce: number;
+  /** It has held the record all the while: what it wrote itself is in there. */
+  readonly kept: boolean;
   readonly block: Uint8Array;
 }
 
 /** "I have no such session." Final if the answering node is ready. */
 export interface Absent {
   readonly tag: typeof Tag.absent;
+  readonly nonce: number;
+}
+
+/** "I know of such a session and do not hold it": whether it exists is for others to say. */
+export interface Evicted {
+  readonly tag: typeof Tag.evicted;
   readonly nonce: number;
 }
 
@@ -266,6 +277,7 @@ export type Frame =
   | Fetch
   | Found
   | Absent
+  | Evicted
   | Confirm
   | Confirmed
   | Leaves;

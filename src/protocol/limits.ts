@@ -166,6 +166,8 @@ export const limits = {
   /** A leaf with more records than this is not told record by record, but pulled as a whole. */
   leafRecordsMax: 32,
   rangesPerFrameMax: 256,
+  /** Leaves of stubs that are pulled at once when there is room for their records again. */
+  refillRangesMax: 4_096,
   transferWindowChunks: 64,
   transferOutgoingMax: 8,
   transferIncomingMax: 3,

@@ -55,6 +55,15 @@ function movesOf(state: SessionState, correction: Correction): Map<string, Stamp
   return moves;
 }
 
+/** The earliest of all stamps that the state has. */
+export function earliestTime(state: SessionState): number {
+  return Math.min(
+    ...stampsOf(state)
+      .map(({ time }) => time)
+      .filter((time) => time > 0),
+  );
+}
+
 function stampsOf({ life, floor, expiry, attributes }: SessionState): Stamp[] {
   return [life.stamp, floor, expiry.stamp, ...attributes.map(({ stamp }) => stamp)];
 }

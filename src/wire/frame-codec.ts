@@ -1,4 +1,3 @@
-import { unreachable } from "../base/assert.ts";
 import {
   type Chunk,
   type Confirm,
@@ -8,12 +7,9 @@ import {
   type DigestNode,
   type Fragment,
   type Frame,
-  type Heartbeat,
   type LeafDigest,
   type Leaves,
-  type MembershipFrame,
   type Nak,
-  type Phase,
   type RecordDigest,
   type SequenceRange,
   Tag,
@@ -22,6 +18,7 @@ import {
 import { limits } from "../protocol/limits.ts";
 import type { ByteReader } from "./byte-reader.ts";
 import type { ByteWriter } from "./byte-writer.ts";
+import { readMembership, writeMembership } from "./membership-codec.ts";
 
 /** Frames: u8 tag, u16 length of the body, body. PROTOCOL.md has the bodies. */
 export function writeFrame(writer: ByteWriter, frame: Frame): void {
@@ -53,11 +50,10 @@ export function readFrames(reader: ByteReader): Frame[] | undefined {
   return reader.failed || frames.length === 0 ? undefined : frames;
 }
 
-const phases: readonly Phase[] = ["joining", "ready", "leaving"];
-
 function writeBody(writer: ByteWriter, frame: Frame): void {
   switch (frame.tag) {
     case Tag.absent:
+    case Tag.evicted:
       writer.u32(frame.nonce);
       return;
     case Tag.delta:
@@ -101,6 +97,7 @@ function writeBody(writer: ByteWriter, frame: Frame): void {
       return;
     case Tag.found:
       writer.u32(frame.nonce);
+      writer.u8(frame.kept ? 1 : 0);
       writer.bytes(frame.block);
       return;
     case Tag.confirmed:
@@ -118,42 +115,10 @@ function writeBody(writer: ByteWriter, frame: Frame): void {
   }
 }
 
-function writeMembership(writer: ByteWriter, frame: MembershipFrame): void {
-  switch (frame.tag) {
-    case Tag.heartbeat:
-      writeHeartbeat(writer, frame);
-      return;
-    case Tag.leave:
-      return;
-    case Tag.ping:
-    case Tag.ack:
-      writer.u32(frame.nonce);
-      return;
-    case Tag.copies:
-      writer.u32(frame.leaseMs);
-      return;
-    case Tag.suspect:
-      writer.hex(frame.boot);
-      return;
-    case Tag.pingRequest:
-    case Tag.vouch:
-      writer.u32(frame.nonce);
-      writer.hex(frame.boot);
-      return;
-    default:
-      unreachable(frame);
-  }
-}
-
 function readBody(reader: ByteReader, tag: number, length: number): Frame | undefined {
   switch (tag) {
-    case Tag.heartbeat:
-      return readHeartbeat(reader);
-    case Tag.leave:
-      return { tag };
-    case Tag.ping:
-    case Tag.ack:
     case Tag.absent:
+    case Tag.evicted:
       return { tag, nonce: reader.u32() };
     case Tag.delta:
       return { tag, sequence: reader.u48(), block: reader.view(length - 6) };
@@ -176,22 +141,15 @@ function readBody(reader: ByteReader, tag: number, length: number): Frame | unde
     case Tag.fetch:
       return readFetch(reader);
     case Tag.found:
-      return { tag, nonce: reader.u32(), block: reader.view(length - 4) };
+      return readFound(reader, length);
     case Tag.confirm:
       return readConfirm(reader);
     case Tag.confirmed:
       return readConfirmed(reader);
-    case Tag.copies:
-      return { tag, leaseMs: reader.u32() };
-    case Tag.suspect:
-      return { tag, boot: reader.hex(12) };
-    case Tag.pingRequest:
-    case Tag.vouch:
-      return { tag, nonce: reader.u32(), boot: reader.hex(12) };
     case Tag.leaves:
       return readLeaves(reader);
     default:
-      return undefined;
+      return readMembership(reader, tag);
   }
 }
 
@@ -199,6 +157,13 @@ function readFetch(reader: ByteReader): Frame | undefined {
   const nonce = reader.u32();
   const id = reader.text();
   return id.length === 0 ? undefined : { tag: Tag.fetch, nonce, id };
+}
+
+function readFound(reader: ByteReader, length: number): Frame | undefined {
+  const nonce = reader.u32();
+  const kept = reader.u8();
+  if (kept > 1 || length < 5) return undefined;
+  return { tag: Tag.found, nonce, kept: kept === 1, block: reader.view(length - 5) };
 }
 
 function writeSpan(writer: ByteWriter, { first, last }: Confirm | Confirmed): void {
@@ -216,36 +181,6 @@ function readConfirmed(reader: ByteReader): Confirmed | undefined {
   const boot = reader.hex(12);
   const range = readConfirm(reader);
   return range && { tag: Tag.confirmed, boot, first: range.first, last: range.last };
-}
-
-function writeHeartbeat(writer: ByteWriter, frame: Heartbeat): void {
-  writer.text(frame.name);
-  writer.u8(phases.indexOf(frame.phase));
-  writer.u8(frame.hello ? 1 : 0);
-  writer.u48(frame.sequence);
-  writer.u32(frame.digest.high >>> 0);
-  writer.u32(frame.digest.low >>> 0);
-  writer.u32(frame.count);
-  writer.u48(frame.wallMs);
-}
-
-function readHeartbeat(reader: ByteReader): Heartbeat | undefined {
-  const name = reader.text();
-  const phase = phases[reader.u8()];
-  if (phase === undefined) return undefined;
-  if (name.length === 0 || name.length > limits.nodeNameBytesMax) return undefined;
-  const flags = reader.u8();
-  if (flags > 1) return undefined;
-  return {
-    tag: Tag.heartbeat,
-    name,
-    phase,
-    hello: flags === 1,
-    sequence: reader.u48(),
-    digest: { high: reader.u32() | 0, low: reader.u32() | 0 },
-    count: reader.u32(),
-    wallMs: reader.u48(),
-  };
 }
 
 function readFragment(reader: ByteReader, length: number): Fragment | undefined {

@@ -112,9 +112,10 @@ test("the numbers of frames are those of protocol version 1", () => {
     ["confirm", 17],
     ["confirmed", 18],
     ["copies", 19],
-    ["suspect", 26],
-    ["pingRequest", 27],
-    ["vouch", 28],
-    ["leaves", 24],
+    ["evicted", 20],
+    ["leaves", 21],
+    ["suspect", 22],
+    ["pingRequest", 23],
+    ["vouch", 24],
   ]);
 });

@@ -68,6 +68,7 @@ const largest: readonly Frame[] = [
     digest: { high: -1, low: -1 },
     wallMs: 2 ** 48 - 1,
     count: 0xffff_ffff,
+    stubs: 0xffff_ffff,
   },
   { tag: Tag.delta, sequence: 2 ** 48 - 1, block: octets(framesBytesMax - 9) },
   {

@@ -29,9 +29,10 @@ export function checkBounds(node: SimNode): void {
   below(node, "writes that wait for peers", confirmations, limits.confirmationsMax);
   below(node, "sessions asked for", fetches, limits.fetchesMax);
   below(node, "sessions known to be absent", absences, limits.absencesMax);
-  const { count, bytes, tombstones } = node.capacity;
+  const { count, bytes, tombstones, stubs } = node.capacity;
   below(node, "octets of sessions", store.bytes, bytes);
   below(node, "sessions", store.recordCount - store.tombstoneCount, count);
+  below(node, "stubs", store.stubs.size, stubs);
   below(node, "tombstones", store.tombstoneCount, tombstones);
 }
 

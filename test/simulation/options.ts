@@ -8,10 +8,7 @@ import { between, integer, oneOf, prngFor, scaled } from "./chance.ts";
 /**
  * Faults that the core does not survive yet: a class is drawn only when it is asked for by name.
  */
-export const features = [
-  /** Nodes of unequal capacity come to rest. */
-  "eviction-quiescence",
-] as const;
+export const features = [] as const;
 
 export type Feature = (typeof features)[number];
 
@@ -83,11 +80,21 @@ export interface ClockOptions {
   readonly step: (Recurring & { readonly stepMs: number }) | null;
 }
 
+/** Nodes that are too small for the workload. */
+export interface TinyOptions {
+  /** null: all are. */
+  readonly node: number | null;
+  readonly count: number;
+  readonly bytes: number;
+  /** Too few to know of all that it does not hold; null: enough. */
+  readonly stubs: number | null;
+}
+
 export interface NodeOptions {
   readonly buffers: BufferOptions | null;
   readonly crash: (Recurring & { readonly leave: number }) | null;
   readonly pause: Recurring | null;
-  readonly tiny: { readonly node: number; readonly count: number; readonly bytes: number } | null;
+  readonly tiny: TinyOptions | null;
   /** Does everything ten times slower. */
   readonly laggard: number | null;
   readonly foreign: number | null;
@@ -280,11 +287,7 @@ function drawNodes(seed: number, nodes: number): NodeOptions {
       leave: prng.chance(0.5) ? prng.fraction() : 0,
     })),
     pause: maybe(seed, "pause", 0.25, (prng) => recurring(prng, 30_000)),
-    tiny: maybe(seed, "tiny", several * 0.1, (prng) => ({
-      node: prng.below(nodes),
-      count: integer(prng, 2, 40),
-      bytes: Math.round(scaled(prng, 4_000, 200_000)),
-    })),
+    tiny: maybe(seed, "tiny", several * 0.25, (prng) => drawTiny(prng, nodes)),
     laggard: maybe(seed, "laggard", several * 0.1, (prng) => prng.below(nodes)),
     foreign: maybe(seed, "foreign", several * 0.1, (prng) => prng.below(nodes)),
     rateBytesPerSecondMax: maybe(seed, "rate", 0.25, (prng) =>
@@ -292,6 +295,15 @@ function drawNodes(seed: number, nodes: number): NodeOptions {
     ),
     startSpreadMs: maybe(seed, "spread", 0.6, (prng) => scaled(prng, 10, 5_000)) ?? 0,
   };
+}
+
+function drawTiny(prng: Prng, nodes: number): TinyOptions {
+  const node = prng.below(nodes);
+  const count = integer(prng, 2, 40);
+  const bytes = Math.round(scaled(prng, 4_000, 200_000));
+  const all = prng.chance(0.25);
+  const stubs = prng.chance(0.1) ? integer(prng, 1, 30) : null;
+  return { node: all ? null : node, count, bytes, stubs };
 }
 
 function drawWorkload(seed: number, many: boolean, calm: boolean): WorkloadOptions {

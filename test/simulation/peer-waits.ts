@@ -116,11 +116,11 @@ export class PeerWaits {
   /** Whether the node holds the write, or has lost it by no fault of its own. */
   #has(node: SimNode, { id, cells, writer, atMs }: Written): boolean {
     const { life } = node;
-    if (life === undefined || life.startedMs > atMs || node.tiny) return true;
+    if (life === undefined || life.startedMs > atMs) return true;
     // What a wrong clock stamped bears another stamp once the clock was set right.
     if (node.tainted || writer.tainted) return true;
     if (life.stores === undefined) return true;
-    const known = life.stores.known(id);
+    const known = life.stores.known(id) ?? life.stores.evictedSince(id, atMs);
     if (known === undefined) return this.#isOver(node, id, writer);
     // How long a dead session would have lived is nothing that a client can miss.
     const shown = known.dead ? cells.filter(([key]) => key !== expiryKey) : cells;

@@ -131,8 +131,10 @@ const lifetimes: readonly PlantedBug[] = [
   {
     name: "expired sessions are taken in",
     file: "core/store/store.js",
-    find: "!changed || isPast(forgetAt, wallMs)",
-    replace: "!changed",
+    find: `if (isPast(forgetAt, wallMs))
+                return undefined;
+            record.gaveUp`,
+    replace: "record.gaveUp",
     why: "nodes trade a dead session back and forth for ever",
   },
   {
@@ -278,7 +280,7 @@ const clusterState: readonly PlantedBug[] = [
     name: "a transfer loses its last block",
     file: "core/reconcile/outgoing-transfer.js",
     find: `if (packer.count > 0)
-        yield framed(packer.take());`,
+        yield records(packer);`,
     replace: "packer.take();",
     why: "the receiver believes to have everything",
   },
@@ -396,7 +398,7 @@ const promises: readonly PlantedBug[] = [
   {
     name: "any peer's answer settles a read that asks for a write",
     file: "core/reconcile/fetcher.js",
-    find: "const isEnough = fetch.write === undefined || wrote(peer, fetch.write);",
+    find: "const isEnough = fetch.write === undefined || (kept && wrote(peer, fetch.write));",
     replace: "const isEnough = true;",
     why: "a read that asks for a write is answered without it",
   },
@@ -482,6 +484,82 @@ const pace: readonly PlantedBug[] = [
   },
 ];
 
+const stubs: readonly PlantedBug[] = [
+  {
+    name: "a stub is not in the digest",
+    file: "core/store/stubs.js",
+    find: "this.#trie.toggle(leafOf(stub.idHash), difference);",
+    replace: "",
+    why: "a node without room and its peers reconcile without end",
+  },
+  {
+    name: "an eviction leaves no stub",
+    file: "core/store/store.js",
+    find: `#leaveStub(record) {
+        this.#unlink(record);`,
+    replace: `#leaveStub(record) {
+        this.#unlink(record);
+        return;`,
+    why: "a node without room says that there is no session while a peer has it",
+  },
+  {
+    name: "one peer that has not settles a stub",
+    file: "core/reconcile/fetcher.js",
+    find: "up.every((peer) => fetch.without.has(peer))",
+    replace: "up.some((peer) => fetch.without.has(peer))",
+    why: "a session is denied that another peer has",
+  },
+  {
+    name: "a stub adopts nothing",
+    file: "core/store/store.js",
+    find: "return this.stubs.put({ ...stub, version });",
+    replace: "return false;",
+    why: "once a record changes elsewhere, the digests differ for ever",
+  },
+  {
+    name: "a stub outlives its session",
+    file: "core/store/stubs.js",
+    find: "if (endSlot <= slot)",
+    replace: "if (false)",
+    why: "the digest keeps sessions that all others have forgotten",
+  },
+  {
+    name: "a write to a stub counts as applied",
+    file: "core/intake.js",
+    find: 'if (outcome !== "changed" && outcome !== "known")',
+    replace: 'if (outcome === "skewed" || outcome === "late")',
+    why: "a client is told that a peer has its write which has not",
+  },
+  {
+    name: "an equal digest confirms whatever the peer holds",
+    file: "core/reconcile/anti-entropy.js",
+    find: "return equal && !this.#store.hasEvicted && peer.stubs === 0;",
+    replace: "return equal;",
+    why: "a client is told that a peer has its write which only knows of it",
+  },
+  {
+    name: "part of a record ends its stub",
+    file: "core/intake.js",
+    find: "delta.life?.alive === false || !this.#store.hasStub(delta.id)",
+    replace: "true",
+    why: "a client is shown the part of a session that was written last, as if it were all",
+  },
+  {
+    name: "a transfer leaves out the stubs",
+    file: "core/reconcile/outgoing-transfer.js",
+    find: "if (stubs.length > 0)",
+    replace: "if (false)",
+    why: "a node that joined through one without room believes to know all sessions",
+  },
+  {
+    name: "a node with room never gets the records of its stubs",
+    file: "core/reconcile/refill.js",
+    find: "if (ranges.length === 0)",
+    replace: "if (true)",
+    why: "sessions are on fewer nodes than have room for them",
+  },
+];
+
 export const plantedBugs: readonly PlantedBug[] = [
   ...dataModel,
   ...clocks,
@@ -492,4 +570,5 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...promises,
   ...paths,
   ...pace,
+  ...stubs,
 ];

@@ -41,7 +41,9 @@ export function checkReach(shell: ReachShell, advance: (forMs: number) => void):
     }),
   );
   advance(reachMsMax);
-  const holds = ({ life }: { readonly life: Life }, id: string) => life.replica.store.has(id);
+  // A node without room may have had to give it up again.
+  const holds = ({ life: { replica } }: { readonly life: Life }, id: string) =>
+    replica.store.has(id) || replica.store.hasStub(id);
   for (const writer of nodes) {
     for (const node of nodes) {
       if (refuses.has(`${writer.index} ${node.index}`)) continue;

@@ -49,7 +49,7 @@ export interface Life {
   readonly startedMs: number;
 }
 
-const roomy = { count: 1_000_000, bytes: 1 << 28, tombstones: 100_000 };
+const roomy = { count: 1_000_000, bytes: 1 << 28, tombstones: 100_000, stubs: 100_000 };
 const idleMsDefault = 1_800_000;
 export const tombstoneRetentionMs = 86_400_000;
 
@@ -100,15 +100,23 @@ export class SimNode implements Outbox {
     return this.#life;
   }
 
+  /** Too small for the workload: it may give up records, nobody else may. */
   get tiny(): boolean {
-    return this.#world.options.node.tiny?.node === this.index;
+    const { tiny } = this.#world.options.node;
+    return tiny !== null && (tiny.node === null || tiny.node === this.index);
+  }
+
+  /** Does not even have room to remember what it does not hold. */
+  get forgetful(): boolean {
+    return this.tiny && this.#world.options.node.tiny?.stubs !== null;
   }
 
   /** What its store may hold. */
-  get capacity(): { readonly count: number; readonly bytes: number; readonly tombstones: number } {
+  get capacity(): Record<"count" | "bytes" | "tombstones" | "stubs", number> {
     const { tiny } = this.#world.options.node;
     if (tiny === null || !this.tiny) return roomy;
-    return { count: tiny.count, bytes: tiny.bytes, tombstones: tiny.count };
+    const { count, bytes, stubs } = tiny;
+    return { count, bytes, tombstones: count, stubs: stubs ?? roomy.stubs };
   }
 
   /** Its clock has run ahead and was set right, and what it wrote meanwhile is not mended yet. */
@@ -128,7 +136,7 @@ export class SimNode implements Outbox {
 
   /** Whether all demands are made on it. */
   get correct(): boolean {
-    return !this.tiny && !this.foreign;
+    return !this.forgetful && !this.foreign;
   }
 
   start(): void {
@@ -144,6 +152,7 @@ export class SimNode implements Outbox {
         bytesMax: this.capacity.bytes,
         countMax: this.capacity.count,
         tombstonesMax: this.capacity.tombstones,
+        stubsMax: this.capacity.stubs,
         tombstoneRetentionMs,
         idleMsDefault,
         absoluteMsDefault: 0,

@@ -35,6 +35,8 @@ export class StoreWatch {
   /** The sessions that a client is just writing to. */
   #writing: readonly string[] = [];
   #written: SessionDelta[] = [];
+  /** What had to go for lack of room, as it was then. */
+  readonly #evicted = new Map<string, { readonly model: ModelSession; readonly atMs: number }>();
 
   constructor(store: Store, issued: Issued, options: WatchOptions) {
     this.#store = store;
@@ -72,6 +74,26 @@ export class StoreWatch {
   known(id: string): ModelSession | undefined {
     const shadow = this.#shadows.get(id);
     return shadow === undefined || shadow.record.place === "none" ? undefined : shadow.model;
+  }
+
+  /** What this node has held of a session and evicted since; undefined: it did not. */
+  evictedSince(id: string, sinceMs: number): ModelSession | undefined {
+    const evicted = this.#evicted.get(id);
+    return evicted !== undefined && evicted.atMs >= sinceMs ? evicted.model : undefined;
+  }
+
+  /** What has gone outside of a sweep has left a stub. After each turn of the node. */
+  checkEvicted(nowMs: number, wallMs: number): void {
+    const { label, mayEvict, tombstoneRetentionMs } = this.#options;
+    if (!mayEvict) return;
+    for (const [id, { model, record }] of this.#shadows) {
+      if (record.place !== "none") continue;
+      this.#evicted.set(id, { model, atMs: nowMs });
+      this.#shadows.delete(id);
+      const over = isOver(model.forgetAtMs(tombstoneRetentionMs), wallMs);
+      const fact = () => `${label} evicted ${id} and does not know of it any more`;
+      hold(over || this.#store.lacks(id), "evicted-is-known-of", fact);
+    }
   }
 
   *all(): Generator<readonly [string, ModelSession]> {
@@ -149,18 +171,19 @@ export class StoreWatch {
     const model = held?.model ?? new ModelSession();
     const changed = model.joinCells(cells);
     const over = isOver(model.forgetAtMs(this.#options.tombstoneRetentionMs), wallMs);
+    const isStub = this.#store.hasStub(id);
     const applied = apply();
     const name = () => `${label} with ${id}`;
     if (applied === undefined) {
-      // A node without room may also leave out what is older than what it had to drop.
-      const legal = over || !changed || this.#options.mayEvict;
-      hold(held === undefined && legal, "taken-in-unless-over", name);
+      hold(held === undefined && (over || !changed), "taken-in-unless-over", name);
       return applied;
     }
     hold(held !== undefined || !over, "not-taken-in-when-over", name);
     hold(applied.changed === changed, "changed-as-told", name);
     const difference = model.difference(applied.record);
     hold(difference === undefined, "store-is-the-join", () => `${name()}: ${difference}`);
+    const ends = own || !isStub || delta.life !== undefined;
+    hold(ends, "no-part-of-a-stub", () => `${name()} keeps a part of what it gave up`);
     if (own) {
       const lost = cells.find(([key, cell]) => model.cells.get(key) !== cell);
       hold(lost === undefined, "own-write-wins", () => `${name()}: ${lost?.[0]} was older`);

@@ -102,6 +102,7 @@ const heartbeats = fields({
   digest: hash,
   count: u32,
   wallMs: u48,
+  stubs: u32,
 });
 
 const chunks = fields({
@@ -128,8 +129,9 @@ export const frames: fc.Arbitrary<Frame> = fc.oneof(
   chunks,
   credits,
   fields({ tag: fc.constant(Tag.fetch), nonce: u32, id: textOf(limits.sessionIdBytesMax) }),
-  fields({ tag: fc.constant(Tag.found), nonce: u32, block: octets(1_300) }),
+  fields({ tag: fc.constant(Tag.found), nonce: u32, kept: fc.boolean(), block: octets(1_300) }),
   fields({ tag: fc.constant(Tag.absent), nonce: u32 }),
+  fields({ tag: fc.constant(Tag.evicted), nonce: u32 }),
   spans.map(([first, last]) => ({ tag: Tag.confirm, first, last })),
   fc
     .tuple(bootIds, spans)

@@ -32,6 +32,7 @@ export class LoneReplica {
         bytesMax: 1 << 26,
         countMax: 100_000,
         tombstonesMax: 1_000,
+        stubsMax: 1_000,
         tombstoneRetentionMs: 60_000,
         idleMsDefault: 1_800_000,
         absoluteMsDefault: 0,
@@ -130,6 +131,7 @@ export function peerHeartbeat(fields: Partial<Heartbeat> = {}): Heartbeat {
     digest: { high: 0, low: 0 },
     count: 0,
     wallMs: startWallMs,
+    stubs: 0,
     ...fields,
   };
 }

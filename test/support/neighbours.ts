@@ -22,6 +22,7 @@ export function heartbeatOf(name: string, phase: Phase = "ready"): Heartbeat {
     sequence: 0,
     digest: { high: 1, low: 2 },
     count: 3,
+    stubs: 4,
     wallMs: 0,
   };
 }

@@ -18,7 +18,7 @@ export interface Stats {
   readonly node: string;
   readonly state: string;
   readonly digest: string;
-  readonly sessions: { readonly count: number; readonly bytes: number };
+  readonly sessions: { readonly count: number; readonly bytes: number; readonly stubs: number };
   readonly peers: readonly {
     readonly node: string;
     readonly state: string;

@@ -16,6 +16,7 @@ export function storeWith(options: Partial<StoreOptions> = {}): Store {
       bytesMax: 1 << 26,
       countMax: 100_000,
       tombstonesMax: 10_000,
+      stubsMax: 10_000,
       tombstoneRetentionMs: 60_000,
       ...options,
     },
@@ -104,8 +105,30 @@ export function assertSound(store: Store): void {
     assert.equal(record.bytes, measureBytes(record));
     bytes += record.bytes;
   }
+  let stubBytes = 0;
+  let stubs = 0;
+  for (let row = 0; row < store.stubs.rows; row++) {
+    const stub = store.stubs.at(row);
+    if (stub === undefined) continue;
+    stubs += 1;
+    stubBytes += stub.bytes;
+    digest.high ^= stub.fingerprint.high;
+    digest.low ^= stub.fingerprint.low;
+    const held = store.recordsOfLeaf(stub.idHash.high >>> 16).map(({ idHash }) => idHash);
+    const isHeld = held.some(
+      ({ high, low }) => high === stub.idHash.high && low === stub.idHash.low,
+    );
+    assert.equal(isHeld, false, "what is held has no stub");
+    const inLeaf = store.stubs.ofLeaf(stub.idHash.high >>> 16);
+    assert(
+      inLeaf.some(({ idHash }) => idHash.low === stub.idHash.low),
+      "it hangs in its leaf",
+    );
+  }
+  assert.equal(store.stubs.size, stubs);
+  assert.equal(store.stubs.bytes, stubBytes);
   assert.equal(store.bytes, bytes, "the octets charged are those of the records");
-  assert.deepEqual(store.trie.root, digest, "the digest is that of the records");
+  assert.deepEqual(store.trie.root, digest, "the digest is that of records and stubs");
   assert.equal(store.recordCount, records.length);
   assert.equal(store.aliveCount, alive);
   assert.equal(new Set(records.map(({ id }) => id)).size, records.length);

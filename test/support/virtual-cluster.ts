@@ -175,6 +175,7 @@ export class VirtualNode implements Outbox {
         bytesMax: 1 << 28,
         countMax: 1_000_000,
         tombstonesMax: 100_000,
+        stubsMax: 100_000,
         tombstoneRetentionMs: 86_400_000,
         idleMsDefault: 1_800_000,
         absoluteMsDefault: 0,

@@ -173,7 +173,7 @@ describe("environment", () => {
   });
 
   test("variables of other programs are left alone", () => {
-    assert.equal(load({ environment: { SESSIONCASTER: "1", PATH: "/bin" } }).entries.length, 20);
+    assert.equal(load({ environment: { SESSIONCASTER: "1", PATH: "/bin" } }).entries.length, 21);
   });
 });
 

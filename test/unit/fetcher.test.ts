@@ -64,7 +64,7 @@ test("the answer of the writer settles it, even when the write no longer shows",
   const lone = withReadyPeer();
   const { nonce } = fetch(lone, { time: lone.peerTime, tag: peerTag });
   const block = blockOf([created("s", lone.peerTime + 9)]);
-  lone.receive({ tag: Tag.found, nonce, block });
+  lone.receive({ tag: Tag.found, nonce, kept: true, block });
   assert.equal(ended(lone), true);
   assert.equal(lone.replica.store.has("s"), true);
 });
@@ -87,7 +87,7 @@ test("what another peer has or has not settles nothing unless the write shows", 
   const stamp = { time: write.time + 9, tag: 2 };
   const patched = { ...nothing, id: "s", attributes: [{ name: "a", stamp, value: "later" }] };
   const block = blockOf([created("s", write.time - 9), patched]);
-  lone.receive({ tag: Tag.found, nonce, block });
+  lone.receive({ tag: Tag.found, nonce, kept: true, block });
   assert.equal(ended(lone), undefined);
   lone.receive(peerHeartbeat());
   lone.pass(limits.fetchMsMax);
@@ -107,7 +107,7 @@ test("a session too large for a datagram is pulled once, not at every question",
   const lone = withReadyPeer();
   const { nonce } = fetch(lone, { time: lone.peerTime, tag: peerTag });
   for (let answers = 0; answers < 3; answers++) {
-    lone.receive({ tag: Tag.found, nonce, block: new Uint8Array(0) });
+    lone.receive({ tag: Tag.found, nonce, kept: true, block: new Uint8Array(0) });
   }
   const { transfer } = onlyOf(lone.outbox.framesOf(Tag.want));
   assert.equal(ended(lone), undefined);

@@ -34,7 +34,7 @@ test("who says its name and answers a ping is up, with what it said of itself", 
   table.peers.onAck(peer, nonce);
   assert.equal(peer.state, "up");
   assert.deepEqual(table.told, ["peer_up"]);
-  assert.deepEqual([peer.name, peer.phase, peer.count], ["app-1", "ready", 3]);
+  assert.deepEqual([peer.name, peer.phase, peer.count, peer.stubs], ["app-1", "ready", 3, 4]);
   assert.deepEqual(peer.digest, { high: 1, low: 2 });
   assert.equal(table.peers.get(bootAt(100)), peer);
 });

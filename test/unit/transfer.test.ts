@@ -32,8 +32,8 @@ class Link {
   readonly puller = new Puller(new Prng(7), this.pullerOutbox, this.counters, {
     received: (_peer, blocks) => {
       const before = this.received.size;
-      for (const block of blocks) {
-        const deltas = deltaCodec.decode(block);
+      for (const { bytes } of blocks) {
+        const deltas = deltaCodec.decode(bytes);
         if (deltas === undefined) return undefined;
         for (const { id } of deltas) this.received.add(id);
       }

@@ -56,6 +56,7 @@ export class PeerTable {
     peer.name = heartbeat.name;
     peer.phase = heartbeat.phase;
     peer.count = heartbeat.count;
+    peer.stubs = heartbeat.stubs;
     peer.digest = heartbeat.digest;
     this.#admit(peer);
   }
@@ -112,6 +113,10 @@ export class PeerTable {
 
   all(): IterableIterator<Peer> {
     return this.#peers.values();
+  }
+
+  *up(): Generator<Peer> {
+    for (const peer of this.#peers.values()) if (peer.state === "up") yield peer;
   }
 
   #enter(boot: BootId, address: Address, nowMs: number): Peer | undefined {

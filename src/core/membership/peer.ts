@@ -35,7 +35,9 @@ export class Peer {
   doubts = new Doubts();
   /** When its last heartbeat came. */
   heartbeatMs = Number.NEGATIVE_INFINITY;
+  /** Records that it holds, and those that it only knows of. */
   count = 0;
+  stubs = 0;
   digest: Hash64 = { high: 0, low: 0 };
   /** Since when its digest differs from ours; Infinity: it does not. */
   mismatchSinceMs = Number.POSITIVE_INFINITY;

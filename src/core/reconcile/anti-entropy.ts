@@ -50,7 +50,8 @@ export class AntiEntropy {
       peer.mismatchSinceMs = Number.POSITIVE_INFINITY;
       peer.roundPauseMs = limits.roundEveryMs;
     } else if (peer.mismatchSinceMs === Number.POSITIVE_INFINITY) peer.mismatchSinceMs = nowMs;
-    return equal && !this.#store.hasEvicted;
+    // Of what one of the two has evicted they only know the same.
+    return equal && !this.#store.hasEvicted && peer.stubs === 0;
   }
 
   /** Repair gave something up: there is nothing to wait for. */
@@ -124,7 +125,7 @@ export class AntiEntropy {
       const mine = digestOfLeaf(this.#store, theirs.leaf);
       wanted.push(...rangesAhead(theirs, mine));
       if (mine !== undefined) offered.push(...rangesAhead(mine, theirs));
-      else if (this.#store.recordsOfLeaf(theirs.leaf).length > 0) {
+      else if (this.#store.nextLeaf(theirs.leaf, theirs.leaf + 1) === theirs.leaf) {
         offered.push({ level: leafLevel, prefix: theirs.leaf });
       }
     }

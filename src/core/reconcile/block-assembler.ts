@@ -1,7 +1,24 @@
 import { limits } from "../../protocol/limits.ts";
 
+/** Blocks of whole records, or of stubs. */
+export interface TransferBlock {
+  readonly kind: "records" | "stubs";
+  readonly bytes: Uint8Array;
+}
+
+const kinds: readonly TransferBlock["kind"][] = ["records", "stubs"];
+/** Before each block: what it is, as u8, and its length, as u32. */
+const headBytes = 5;
 /** Room for a block of the usual size and the chunks that come with its end. */
 const roomBytes = 4 * limits.transferBlockBytes;
+
+export function framed({ kind, bytes }: TransferBlock): Uint8Array {
+  const framedBytes = new Uint8Array(headBytes + bytes.length);
+  framedBytes[0] = kinds.indexOf(kind);
+  new DataView(framedBytes.buffer).setUint32(1, bytes.length);
+  framedBytes.set(bytes, headBytes);
+  return framedBytes;
+}
 
 /**
  * Takes the octets of a transfer in order and hands out the blocks in them as they complete. All go
@@ -20,14 +37,16 @@ export class BlockAssembler {
   }
 
   /** The blocks that are complete, as views; undefined: the octets are not a transfer's. */
-  take(): Uint8Array[] | undefined {
-    const blocks: Uint8Array[] = [];
-    while (this.#end - this.#start >= 4) {
-      const length = this.#lengthAt(this.#start);
+  take(): TransferBlock[] | undefined {
+    const blocks: TransferBlock[] = [];
+    while (this.#end - this.#start >= headBytes) {
+      const kind = kinds[this.#buffer[this.#start] as number];
+      const length = this.#lengthAt(this.#start + 1);
+      if (kind === undefined) return undefined;
       if (length === 0 || length > limits.transferBlockBytesMax) return undefined;
-      const first = this.#start + 4;
+      const first = this.#start + headBytes;
       if (this.#end < first + length) break;
-      blocks.push(this.#buffer.subarray(first, first + length));
+      blocks.push({ kind, bytes: this.#buffer.subarray(first, first + length) });
       this.#start = first + length;
     }
     return blocks;

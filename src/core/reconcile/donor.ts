@@ -9,8 +9,8 @@ import type { Store } from "../store/store.ts";
 import { endOfTransfer } from "./incoming-transfer.ts";
 import { OutgoingTransfer } from "./outgoing-transfer.ts";
 
-/** What a block may take of a datagram that answers a fetch: frame header and nonce off. */
-const foundBytesMax = framesBytesMax - limits.frameHeaderBytes - 4;
+/** What a block may take of a datagram that answers a fetch: frame header, nonce and flag off. */
+const foundBytesMax = framesBytesMax - limits.frameHeaderBytes - 5;
 
 /** Serves transfers to peers that ask: a bounded number at once, each as fast as it is credited. */
 export class Donor {
@@ -58,7 +58,8 @@ export class Donor {
   onFetch(peer: Peer, fetch: Fetch): void {
     const { nonce } = fetch;
     if (!this.#store.has(fetch.id)) {
-      this.#outbox.unicast(peer.address, [{ tag: Tag.absent, nonce }]);
+      const tag = this.#store.lacks(fetch.id) ? Tag.evicted : Tag.absent;
+      this.#outbox.unicast(peer.address, [{ tag, nonce }]);
       return;
     }
     this.#counters.reconcile.fetchesServed += 1;
@@ -66,7 +67,8 @@ export class Donor {
     if (record !== undefined) this.#packer.add(wholeDelta(record), Number.POSITIVE_INFINITY);
     const whole = this.#packer.take();
     const block = whole.length <= foundBytesMax ? whole : whole.subarray(0, 0);
-    this.#outbox.unicast(peer.address, [{ tag: Tag.found, nonce, block }]);
+    const kept = record?.gaveUp === false;
+    this.#outbox.unicast(peer.address, [{ tag: Tag.found, nonce, kept, block }]);
   }
 
   get transferCount(): number {
@@ -78,7 +80,10 @@ export class Donor {
     const onRecord = () => {
       this.#counters.reconcile.recordsSent += 1;
     };
-    const source = { store: this.#store, packer: this.#packer, onRecord };
+    const onStub = () => {
+      this.#counters.reconcile.stubsSent += 1;
+    };
+    const source = { store: this.#store, packer: this.#packer, onRecord, onStub };
     return new OutgoingTransfer(want.transfer, want.ranges, source, nowMs);
   }
 

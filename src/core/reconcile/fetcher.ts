@@ -1,5 +1,5 @@
 import type { Prng } from "../../base/prng.ts";
-import { type Absent, type Found, Tag, type TrieRange } from "../../protocol/frames.ts";
+import { type Found, Tag, type TrieRange } from "../../protocol/frames.ts";
 import { limits } from "../../protocol/limits.ts";
 import { includesWrite } from "../../session/record.ts";
 import { type Stamp, tagOf } from "../../session/stamp.ts";
@@ -23,21 +23,25 @@ interface Fetch {
   askDueMs: number;
   tries: number;
   /**
-   * Whom the session is being pulled from, because it is too large for one datagram. Several: with
-   * one of them a long transfer may be under way, which this would have to wait for.
+   * Whom the session is being pulled from, because it is too large for one datagram, and whether it
+   * has kept it. Several: with one of them a long transfer may be under way, which this would have
+   * to wait for.
    */
-  readonly pulledFrom: Set<Peer>;
+  readonly pulledFrom: Map<Peer, boolean>;
+  /** Who said that it does not hold the session. */
+  readonly without: Set<Peer>;
 }
 
 /**
  * Asks peers for single sessions that this node cannot tell about. While it is joining, that is any
  * that it does not hold: saying "no session" then would log users out at every deploy. Later it is
- * one of which a client knows a write that has not arrived here. One question per session, however
- * many clients wait for it.
+ * one of which there is only a stub, and one of which a client knows a write that has not arrived
+ * here. One question per session, however many clients wait for it.
  *
  * It is settled by whoever has the session, or by a node that is complete and has not; where a
  * write is asked for, by the state that includes it, or by the answer of the node that wrote it.
  * What clients ask for, however often, makes no flood: asks are limited, and absences remembered.
+ * Where there is a stub, there was a session: then only all peers together can say that it is gone.
  */
 export class Fetcher {
   readonly #store: Store;
@@ -80,40 +84,54 @@ export class Fetcher {
   /** The peer has it, and its content has been merged. */
   onFound(peer: Peer, found: Found): void {
     const fetch = this.#fetches.get(found.nonce);
-    if (fetch !== undefined) this.#answered(found.nonce, fetch, peer);
+    if (fetch !== undefined) this.#answered(found.nonce, fetch, peer, found.kept);
   }
 
   /** The peer has it, but not in one datagram. What to pull from it, if that is not under way. */
-  onTooLarge(peer: Peer, nonce: number): TrieRange | undefined {
+  onTooLarge(peer: Peer, { nonce, kept }: Found): TrieRange | undefined {
     const fetch = this.#fetches.get(nonce);
     if (fetch === undefined || fetch.pulledFrom.has(peer)) return undefined;
-    fetch.pulledFrom.add(peer);
+    fetch.pulledFrom.set(peer, kept);
     return { level: leafLevel, prefix: this.#store.leafOf(fetch.id) };
   }
 
   /** A transfer ended, and what it brought has been merged. */
   onTransferEnded({ peer, ranges, skipped }: IncomingTransfer, completed: boolean): void {
     for (const [nonce, fetch] of this.#fetches) {
-      if (!fetch.pulledFrom.has(peer)) continue;
+      const kept = fetch.pulledFrom.get(peer);
+      if (kept === undefined) continue;
       const leaf = this.#store.leafOf(fetch.id);
       const isHere = ranges.some(({ level, prefix }) => level === leafLevel && prefix === leaf);
       // What waits behind a transfer that fails is dropped with it.
       if (isHere || !completed) fetch.pulledFrom.delete(peer);
       if (!isHere) continue;
-      if (completed && skipped === 0) this.#answered(nonce, fetch, peer);
+      if (completed && skipped === 0) this.#answered(nonce, fetch, peer, kept);
     }
   }
 
   /** The peer has not; that settles it if the peer must know. */
-  onAbsent(peer: Peer, absent: Absent, nowMs: number): void {
-    const fetch = this.#fetches.get(absent.nonce);
+  onAbsent(peer: Peer, nonce: number, nowMs: number): void {
+    const fetch = this.#fetches.get(nonce);
     if (fetch === undefined) return;
+    fetch.without.add(peer);
+    if (this.#store.lacks(fetch.id)) return;
     if (fetch.write !== undefined) {
-      if (wrote(peer, fetch.write)) this.#end(absent.nonce, true);
+      if (wrote(peer, fetch.write)) this.#end(nonce, true);
     } else if (peer.phase === "ready") {
       this.#absences.note(fetch.id, nowMs);
-      this.#end(absent.nonce, true);
+      this.#end(nonce, true);
     }
+  }
+
+  /** The peer knows of it and has not: it may be with others. */
+  onEvicted(peer: Peer, nonce: number): void {
+    this.#fetches.get(nonce)?.without.add(peer);
+  }
+
+  /** Whether somebody waits for this session. */
+  wants(id: string): boolean {
+    for (const fetch of this.#fetches.values()) if (fetch.id === id) return true;
+    return false;
   }
 
   /** `complete`: the whole state has arrived, so what is not there is nowhere. */
@@ -122,7 +140,10 @@ export class Fetcher {
     else this.#absences.tick(nowMs);
     for (const [nonce, fetch] of this.#fetches) {
       if (this.#isSettled(fetch, complete)) this.#end(nonce, true);
-      else if (nowMs >= fetch.giveUpMs) this.#end(nonce, false);
+      else if (complete && this.#isGone(peers, fetch)) {
+        this.#store.dropStub(fetch.id);
+        this.#end(nonce, true, true);
+      } else if (nowMs >= fetch.giveUpMs) this.#end(nonce, false);
       else if (nowMs >= fetch.askDueMs) {
         fetch.askDueMs = Math.min(nowMs + limits.fetchRetryMs * 2 ** fetch.tries, fetch.giveUpMs);
         fetch.tries += 1;
@@ -159,7 +180,8 @@ export class Fetcher {
       giveUpMs,
       askDueMs: nowMs,
       tries: 0,
-      pulledFrom: new Set(),
+      pulledFrom: new Map(),
+      without: new Set(),
     };
     this.#fetches.set(nonce, fetch);
     this.#nonces.set(key, nonce);
@@ -173,41 +195,83 @@ export class Fetcher {
   }
 
   #isSettled(fetch: Fetch, complete: boolean): boolean {
-    if (fetch.write === undefined) return complete || this.#store.has(fetch.id);
+    if (fetch.write === undefined) {
+      return this.#store.has(fetch.id) || (complete && !this.#store.lacks(fetch.id));
+    }
     const held = this.#store.peek(fetch.id);
     return held !== undefined && includesWrite(held, fetch.write);
   }
 
-  #answered(nonce: number, fetch: Fetch, peer: Peer): void {
-    const isEnough = fetch.write === undefined || wrote(peer, fetch.write);
+  #answered(nonce: number, fetch: Fetch, peer: Peer, kept: boolean): void {
+    const isEnough = fetch.write === undefined || (kept && wrote(peer, fetch.write));
+    // It may have been found, and be too large for this node.
+    if (this.#store.lacks(fetch.id)) return;
     if (isEnough || this.#isSettled(fetch, false)) this.#end(nonce, true);
+  }
+
+  /**
+   * Whether there was such a session and nobody who is up has it. A node that is cut off from all
+   * others cannot tell.
+   */
+  #isGone(peers: PeerTable, fetch: Fetch): boolean {
+    if (!this.#store.lacks(fetch.id)) return false;
+    const all = [...peers.all()];
+    const up = all.filter(({ state }) => state === "up");
+    if (up.length === 0) return !all.some(({ state }) => state === "down");
+    return up.every((peer) => fetch.without.has(peer));
   }
 
   /** Two at a time, drawn anew for each try: one may be dead, and one may be joining as well. */
   #ask(peers: PeerTable, nonce: number, fetch: Fetch): void {
     const { id, write } = fetch;
-    const up = [...peers.all()].filter((peer) => peer.state === "up" && peer.name !== "");
-    const ready = up.filter((peer) => peer.phase === "ready");
-    const candidates = ready.length > 0 ? ready : up;
-    const first = this.#prng.below(candidates.length);
+    const up = [...peers.all()].filter(({ state }) => state === "up");
     const asked = new Set<Peer>();
     // Who wrote it knows best.
     for (const peer of up) if (write !== undefined && wrote(peer, write)) asked.add(peer);
-    for (let offset = 0; offset < candidates.length && asked.size < 2; offset++) {
-      const peer = candidates[(first + offset) % candidates.length];
-      if (peer !== undefined) asked.add(peer);
+    const count = this.#store.lacks(id) ? 2 ** fetch.tries : 2;
+    for (const peer of this.#candidates(up, fetch)) {
+      if (asked.size >= count) break;
+      asked.add(peer);
     }
     for (const peer of asked) this.#outbox.unicast(peer.address, [{ tag: Tag.fetch, nonce, id }]);
   }
 
-  #end(nonce: number, known: boolean): void {
+  /**
+   * Whom to ask, best first. Of a stub's session everybody, those without stubs before the others,
+   * and twice as many at each try.
+   */
+  #candidates(up: readonly Peer[], fetch: Fetch): Peer[] {
+    if (this.#store.lacks(fetch.id)) {
+      const open = up.filter((peer) => !fetch.without.has(peer));
+      const [full, short] = [open.filter(hasAll), open.filter((peer) => !hasAll(peer))];
+      return [...this.#anyFirst(full), ...this.#anyFirst(short)];
+    }
+    const named = up.filter(({ name }) => name !== "");
+    const ready = named.filter(({ phase }) => phase === "ready");
+    return this.#anyFirst(ready.length > 0 ? ready : named);
+  }
+
+  #anyFirst(peers: readonly Peer[]): Peer[] {
+    const first = this.#prng.below(peers.length);
+    return [...peers.slice(first), ...peers.slice(0, first)];
+  }
+
+  #end(nonce: number, known: boolean, isGone = false): void {
     const fetch = this.#fetches.get(nonce);
     if (fetch === undefined) return;
     this.#fetches.delete(nonce);
     this.#nonces.delete(fetch.key);
     if (!known) this.#counters.reconcile.fetchesFailed += 1;
-    for (const ticket of fetch.tickets) this.#outbox.fetched(ticket, known);
+    for (const ticket of fetch.tickets) {
+      // The command of one who waited may have evicted it before the next one's turn.
+      const isHere = isGone || !this.#store.lacks(fetch.id);
+      this.#outbox.fetched(ticket, known && isHere);
+    }
   }
+}
+
+function hasAll(peer: Peer): boolean {
+  return peer.phase === "ready" && peer.stubs === 0;
 }
 
 function wrote(peer: Peer, write: Stamp): boolean {

@@ -1,12 +1,12 @@
 import { type Chunk, type Credit, Tag, type TrieRange } from "../../protocol/frames.ts";
 import { limits } from "../../protocol/limits.ts";
 import type { Peer } from "../membership/peer.ts";
-import { BlockAssembler } from "./block-assembler.ts";
+import { BlockAssembler, type TransferBlock } from "./block-assembler.ts";
 
 /** The blocks are views that are valid until the next chunk is added. */
 export type Progress =
-  | { readonly state: "running"; readonly blocks: readonly Uint8Array[] }
-  | { readonly state: "done"; readonly blocks: readonly Uint8Array[] }
+  | { readonly state: "running"; readonly blocks: readonly TransferBlock[] }
+  | { readonly state: "done"; readonly blocks: readonly TransferBlock[] }
   | { readonly state: "broken" };
 
 /**

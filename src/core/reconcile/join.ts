@@ -165,5 +165,5 @@ function partsAmong(peers: PeerTable): Peer[] {
 }
 
 function withRecords(peers: PeerTable): Peer[] {
-  return [...peers.all()].filter(({ state, count }) => state === "up" && count > 0);
+  return [...peers.all()].filter(({ state, count, stubs }) => state === "up" && count + stubs > 0);
 }

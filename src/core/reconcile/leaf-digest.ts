@@ -8,11 +8,14 @@ const leafBytes = 3;
 const recordBytes = 10;
 const leavesBytesMax = framesBytesMax - limits.frameHeaderBytes - 1;
 
-/** What is in a leaf, record by record; undefined: nothing, or more than is worth telling. */
+/**
+ * What is in a leaf, record by record, and stubs like records; undefined: nothing, or more than is
+ * worth telling.
+ */
 export function digestOfLeaf(store: Store, leaf: number): LeafDigest | undefined {
-  const held = store.recordsOfLeaf(leaf);
-  if (held.length === 0 || held.length > limits.leafRecordsMax) return undefined;
-  const records: RecordDigest[] = held.map(({ idHash, fingerprint }) => ({
+  const known = [...store.recordsOfLeaf(leaf), ...store.stubs.ofLeaf(leaf)];
+  if (known.length === 0 || known.length > limits.leafRecordsMax) return undefined;
+  const records: RecordDigest[] = known.map(({ idHash, fingerprint }) => ({
     key: idHash.high & 0xffff,
     high: fingerprint.high,
     low: fingerprint.low,

@@ -4,6 +4,9 @@ import { framesBytesMax, limits } from "../../protocol/limits.ts";
 import { wholeDelta } from "../../session/record.ts";
 import { isWithin, leavesOf } from "../store/digest-trie.ts";
 import type { Store } from "../store/store.ts";
+import type { Stub } from "../store/stubs.ts";
+import { framed } from "./block-assembler.ts";
+import { packStubs, stubsPerBlock } from "./stub-block.ts";
 
 /** What a chunk may carry: frame header, transfer, index and last flag off. */
 const chunkBytesMax = framesBytesMax - limits.frameHeaderBytes - 9;
@@ -14,10 +17,10 @@ interface SentChunk {
 }
 
 /**
- * The donor's side of a transfer: the records of some ranges as one stream of octets, made while it
- * is sent and cut into chunks. The receiver holds the reins: nothing is sent beyond the window of
- * its last credit, and a chunk is kept until a credit covers it. So a donor's memory per transfer
- * is one window, and it needs no timer.
+ * The donor's side of a transfer: the records and stubs of some ranges as one stream of octets,
+ * made while it is sent and cut into chunks. The receiver holds the reins: nothing is sent beyond
+ * the window of its last credit, and a chunk is kept until a credit covers it. So a donor's memory
+ * per transfer is one window, and it needs no timer.
  */
 export class OutgoingTransfer {
   readonly id: number;
@@ -30,12 +33,7 @@ export class OutgoingTransfer {
   #finished = false;
   #lastNext = -1;
 
-  constructor(
-    id: number,
-    ranges: readonly TrieRange[],
-    source: { readonly store: Store; readonly packer: DeltaPacker; onRecord(): void },
-    nowMs: number,
-  ) {
+  constructor(id: number, ranges: readonly TrieRange[], source: TransferSource, nowMs: number) {
     this.id = id;
     this.lastCreditMs = nowMs;
     this.#octets = framedBlocks(ranges, source);
@@ -99,12 +97,20 @@ export class OutgoingTransfer {
   }
 }
 
-/** Blocks of whole records, each behind its length as u32. */
+export interface TransferSource {
+  readonly store: Store;
+  readonly packer: DeltaPacker;
+  onRecord(): void;
+  onStub(): void;
+}
+
+/** Blocks of whole records, and of stubs. */
 function* framedBlocks(
   ranges: readonly TrieRange[],
-  source: { readonly store: Store; readonly packer: DeltaPacker; onRecord(): void },
+  source: TransferSource,
 ): Generator<Uint8Array> {
   const { store, packer } = source;
+  let stubs: Stub[] = [];
   for (const range of ranges) {
     const { first, end } = leavesOf(range);
     for (let leaf = store.nextLeaf(first, end); leaf < end; leaf = store.nextLeaf(leaf + 1, end)) {
@@ -112,16 +118,21 @@ function* framedBlocks(
         if (!isWithin(range, record.idHash)) continue;
         source.onRecord();
         packer.add(wholeDelta(record), Number.POSITIVE_INFINITY);
-        if (packer.bytes >= limits.transferBlockBytes) yield framed(packer.take());
+        if (packer.bytes >= limits.transferBlockBytes) yield records(packer);
+      }
+      for (const stub of store.stubs.ofLeaf(leaf)) {
+        if (!isWithin(range, stub.idHash)) continue;
+        source.onStub();
+        if (stubs.push(stub) < stubsPerBlock) continue;
+        yield framed({ kind: "stubs", bytes: packStubs(stubs) });
+        stubs = [];
       }
     }
   }
-  if (packer.count > 0) yield framed(packer.take());
+  if (packer.count > 0) yield records(packer);
+  if (stubs.length > 0) yield framed({ kind: "stubs", bytes: packStubs(stubs) });
 }
 
-function framed(block: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(4 + block.length);
-  new DataView(bytes.buffer).setUint32(0, block.length);
-  bytes.set(block, 4);
-  return bytes;
+function records(packer: DeltaPacker): Uint8Array {
+  return framed({ kind: "records", bytes: packer.take() });
 }

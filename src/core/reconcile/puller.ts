@@ -5,11 +5,12 @@ import type { Counters } from "../counters.ts";
 import type { Taken } from "../intake.ts";
 import type { Peer } from "../membership/peer.ts";
 import type { Outbox } from "../outbox.ts";
+import type { TransferBlock } from "./block-assembler.ts";
 import { endOfTransfer, IncomingTransfer } from "./incoming-transfer.ts";
 
 export interface PullerHooks {
-  /** Blocks of whole records arrived from this peer; undefined when one is not valid. */
-  received(peer: Peer, blocks: readonly Uint8Array[]): Taken | undefined;
+  /** Blocks arrived from this peer; undefined when one is not valid. */
+  received(peer: Peer, blocks: readonly TransferBlock[]): Taken | undefined;
   ended(transfer: IncomingTransfer, completed: boolean): void;
 }
 

@@ -77,10 +77,12 @@ export function isPast(atMs: number, wallMs: number): boolean {
   return atMs > 0 && slotOf(atMs) <= currentSlot(wallMs);
 }
 
-function currentSlot(wallMs: number): number {
+/** The slot that this time is in. */
+export function currentSlot(wallMs: number): number {
   return Math.floor(wallMs / limits.expirySlotMs);
 }
 
-function slotOf(atMs: number): number {
+/** The slot in which what ends then is forgotten; 0: never, as `atMs`. */
+export function slotOf(atMs: number): number {
   return Math.ceil(atMs / limits.expirySlotMs);
 }

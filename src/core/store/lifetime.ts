@@ -1,5 +1,5 @@
 import { limits } from "../../protocol/limits.ts";
-import type { SessionState } from "../../session/record.ts";
+import type { Expiry, SessionDelta, SessionState } from "../../session/record.ts";
 import { stampWallMs } from "../../session/stamp.ts";
 
 /**
@@ -15,9 +15,7 @@ export function touchWindowMs(idleMs: number): number {
 
 /** Milliseconds since 1970 from which the session is over; 0: never. */
 export function visibleUntilMs(state: SessionState): number {
-  const { idleMs, idleDeadlineMs } = state.expiry;
-  const idleEnd = idleDeadlineMs > 0 ? idleDeadlineMs + touchWindowMs(idleMs) : 0;
-  return earlier(idleEnd, state.life.absoluteDeadlineMs);
+  return earlier(idleEndMs(state.expiry), state.life.absoluteDeadlineMs);
 }
 
 /**
@@ -45,6 +43,18 @@ export function forgetAtMs(state: SessionState, tombstoneRetentionMs: number): n
   let newest = Math.max(state.floor.time, state.expiry.stamp.time);
   for (const attribute of state.attributes) newest = Math.max(newest, attribute.stamp.time);
   return stampWallMs(newest) + limits.unbornRetentionMs;
+}
+
+/**
+ * As above, at the latest, of any live record that this became part of; 0: never; undefined: the
+ * delta does not tell, since it does not move the end.
+ */
+export function latestEndMs({ expiry }: SessionDelta): number | undefined {
+  return expiry === undefined ? undefined : idleEndMs(expiry);
+}
+
+function idleEndMs({ idleMs, idleDeadlineMs }: Expiry): number {
+  return idleDeadlineMs > 0 ? idleDeadlineMs + touchWindowMs(idleMs) : 0;
 }
 
 function earlier(left: number, right: number): number {

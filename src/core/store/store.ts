@@ -1,15 +1,24 @@
 import { LRUCache } from "lru-cache";
 import { assert } from "../../base/assert.ts";
-import { fingerprintOf, type HashKey, hashId } from "../../session/fingerprint.ts";
+import { fingerprintOf, type Hash64, type HashKey, hashId } from "../../session/fingerprint.ts";
 import { merge } from "../../session/merge.ts";
-import type { SessionDelta, SessionState } from "../../session/record.ts";
-import { type Correction, restamp } from "../../session/restamp.ts";
+import type { SessionDelta } from "../../session/record.ts";
+import { type Correction, earliestTime, restamp } from "../../session/restamp.ts";
 import { laterStamp, zeroStamp } from "../../session/stamp.ts";
 import type { Counters } from "../counters.ts";
 import { DigestTrie, leafCount } from "./digest-trie.ts";
-import { ExpiryWheel, isPast } from "./expiry-wheel.ts";
-import { forgetAtMs } from "./lifetime.ts";
+import { currentSlot, ExpiryWheel, isPast, slotOf } from "./expiry-wheel.ts";
+import { forgetAtMs, latestEndMs } from "./lifetime.ts";
 import { measureBytes, StoredRecord } from "./stored-record.ts";
+import {
+  compareHashes,
+  isUnknown,
+  laterSlot,
+  type Stub,
+  Stubs,
+  stubVersionMax,
+  unknownFingerprint,
+} from "./stubs.ts";
 
 export interface StoreOptions {
   readonly hashKey: HashKey;
@@ -17,18 +26,24 @@ export interface StoreOptions {
   readonly countMax: number;
   readonly tombstonesMax: number;
   readonly tombstoneRetentionMs: number;
+  readonly stubsMax: number;
 }
 
+/** Up to here of its room a store takes in what is not a client's, and from here on nothing... */
 const fullShare = 0.97;
+/** ...and below this it has room for what it had to give up. Apart, so that it rests between. */
+const roomyShare = 0.8;
 const noRecords: readonly StoredRecord[] = [];
 
 /**
  * All sessions this node knows. Live ones are bounded by memory and by count and evicted least
  * recently used first; destroyed ones stay as tombstones in a map of their own, because evicting a
- * tombstone would let a late update bring the session back. Every change keeps the digest.
+ * tombstone would let a late update bring the session back. What has no room leaves a stub. Every
+ * change keeps the digest.
  */
 export class Store {
   readonly trie = new DigestTrie();
+  readonly stubs: Stubs;
   readonly #options: StoreOptions;
   readonly #counters: Counters;
   readonly #sessions: LRUCache<string, StoredRecord>;
@@ -36,12 +51,11 @@ export class Store {
   readonly #leaves = new Array<StoredRecord | undefined>(leafCount).fill(undefined);
   readonly #wheel = new ExpiryWheel();
   #aliveCount = 0;
-  /** The latest stamp time of a tombstone that was dropped for lack of room. */
-  #droppedTime = 0;
 
   constructor(options: StoreOptions, counters: Counters) {
     this.#options = options;
     this.#counters = counters;
+    this.stubs = new Stubs(this.trie, options.stubsMax, counters.store);
     // No `max`: it would allocate for the full count at once. The count is bounded in #place.
     this.#sessions = new LRUCache<string, StoredRecord>({
       maxSize: options.bytesMax,
@@ -67,8 +81,27 @@ export class Store {
   }
 
   /**
+   * Whether such a session may exist though it is not held: a stub says so, or one was dropped.
+   * Only peers can tell.
+   */
+  lacks(id: string): boolean {
+    if (this.stubs.size === 0 && !this.stubs.lackSome) return false;
+    return !this.has(id) && (this.stubs.lackSome || this.stubs.has(this.#hash(id)));
+  }
+
+  /** Whether there is a stub of it. */
+  hasStub(id: string): boolean {
+    return this.stubs.size > 0 && !this.has(id) && this.stubs.has(this.#hash(id));
+  }
+
+  /** Nobody has the session of this stub. */
+  dropStub(id: string): void {
+    this.stubs.drop(this.#hash(id));
+  }
+
+  /**
    * Merges a delta, from a client or from a peer. `held` is the record, if it was found already.
-   * Undefined: the record is already past its end and was not taken in.
+   * Undefined: the record is already past its end and was not taken in; else a stub of it ends.
    */
   apply(
     delta: SessionDelta,
@@ -82,7 +115,8 @@ export class Store {
     const changed = merge(record, delta, record.idHash, fingerprint);
     const forgetAt = forgetAtMs(record, this.#options.tombstoneRetentionMs);
     if (held === undefined) {
-      if (!changed || isPast(forgetAt, wallMs) || this.#isDropped(record)) return undefined;
+      if (!changed || isPast(forgetAt, wallMs)) return undefined;
+      record.gaveUp = this.stubs.drop(record.idHash);
       this.#link(record);
     }
     if (!changed) return { record, changed };
@@ -123,9 +157,93 @@ export class Store {
     record.newest = zeroStamp;
     noteNewest(record, record);
     record.ownDeadlineMs = 0;
-    // What waits to be sent has earlier stamps now, none before the earliest that is held.
     if (record.dirtySince > 0) record.dirtySince = earliestTime(record);
     this.#wheel.schedule(record, forgetAtMs(record, this.#options.tombstoneRetentionMs), wallMs);
+  }
+
+  /** Whether a whole record can be taken in without another having to go. */
+  hasRoomFor(whole: SessionDelta): boolean {
+    return this.room.takes(whole.life?.alive === false ? 0 : measureBytes(whole));
+  }
+
+  /** What can be taken in, of which the taker reserves a part for each record; 0: a dead one. */
+  get room(): { takes(bytes: number): boolean } {
+    const { bytesMax, countMax, tombstonesMax } = this.#options;
+    let bytesLeft = bytesMax * fullShare - this.bytes;
+    let countLeft = countMax * fullShare - this.#sessions.size;
+    let deadLeft = tombstonesMax - this.#tombstones.size;
+    const takes = (bytes: number) => {
+      if (bytes === 0) return deadLeft-- > 0;
+      if (bytes > bytesLeft || countLeft <= 0) return false;
+      bytesLeft -= bytes;
+      countLeft -= 1;
+      return true;
+    };
+    return { takes };
+  }
+
+  /** Far enough from its limits to take in what it had to give up. */
+  get roomy(): boolean {
+    const { bytesMax, countMax } = this.#options;
+    return this.bytes < bytesMax * roomyShare && this.#sessions.size < countMax * roomyShare;
+  }
+
+  /**
+   * Of a whole record that is not held and has no room, a stub: of its state, whatever this node
+   * knew before, since it has none of that to give. Whether that is news; undefined: there was no
+   * room for a stub either.
+   */
+  adopt(whole: SessionDelta, wallMs: number): boolean | undefined {
+    const record = new StoredRecord(whole.id, this.#options.hashKey);
+    merge(record, whole, record.idHash, record.fingerprint);
+    const forgetAt = forgetAtMs(record, this.#options.tombstoneRetentionMs);
+    if (isPast(forgetAt, wallMs)) return false;
+    if (this.stubs.full && !this.stubs.has(record.idHash)) return undefined;
+    const stub = stubOf(record, forgetAt);
+    const own = this.stubs.find(record.idHash);
+    if (own === undefined) return this.stubs.put(stub);
+    const isSame = compareHashes(own.fingerprint, stub.fingerprint) === 0;
+    const version = isSame ? own.version : Math.min(own.version + 1, stubVersionMax);
+    return this.stubs.put({ ...stub, version });
+  }
+
+  /**
+   * A peer has a stub. Who does not know of the record takes it over; of two stubs the one of the
+   * later version stays, and then that with the greater fingerprint. So the state of one who has
+   * the record spreads among those who do not, and all come to rest also when nobody has it. Any
+   * fingerprint is better than an unknown one.
+   * Whether the stub was new here; undefined: there was no room for it.
+   */
+  meet(stub: Stub, wallMs: number): boolean | undefined {
+    if (stub.endSlot > 0 && stub.endSlot <= currentSlot(wallMs)) return false;
+    if (this.#holds(stub.idHash)) return false;
+    const own = this.stubs.find(stub.idHash);
+    if (own === undefined) {
+      if (this.stubs.full) return undefined;
+      this.stubs.put(stub);
+      return true;
+    }
+    const order = compareHashes(stub.fingerprint, own.fingerprint);
+    const version = Math.max(own.version, stub.version);
+    const endSlot = laterSlot(own.endSlot, stub.endSlot);
+    if (order === 0) this.stubs.put({ ...own, version, endSlot });
+    else if (isUnknown(own)) this.stubs.put({ ...stub, version });
+    else if (isUnknown(stub)) return false;
+    else if ((stub.version - own.version || order) > 0) this.stubs.put(stub);
+    return false;
+  }
+
+  /**
+   * Part of a record changed of which there is only a stub: its fingerprint is not known any more,
+   * and the record may live longer.
+   */
+  blur(delta: SessionDelta): void {
+    const idHash = this.#hash(delta.id);
+    const stub = this.stubs.find(idHash);
+    if (stub === undefined) return;
+    const endMs = latestEndMs(delta);
+    const endSlot = endMs === undefined ? stub.endSlot : laterSlot(stub.endSlot, slotOf(endMs));
+    this.stubs.put({ ...stub, fingerprint: unknownFingerprint, endSlot });
   }
 
   /** Whether some session may live elsewhere that this node has held and no longer does. */
@@ -135,6 +253,7 @@ export class Store {
 
   /** Forgets what is past its end. */
   sweep(wallMs: number): void {
+    this.stubs.sweep(currentSlot(wallMs));
     for (const record of this.#wheel.due(wallMs)) {
       const forgetAt = forgetAtMs(record, this.#options.tombstoneRetentionMs);
       if (isPast(forgetAt, wallMs)) this.#forget(record);
@@ -145,7 +264,7 @@ export class Store {
   /** The first leaf from `from` on that has records; `end`: none before that has. */
   nextLeaf(from: number, end: number): number {
     let leaf = from;
-    while (leaf < end && this.#leaves[leaf] === undefined) leaf += 1;
+    while (leaf < end && this.#leaves[leaf] === undefined && !this.stubs.hasLeaf(leaf)) leaf += 1;
     return leaf;
   }
 
@@ -159,7 +278,7 @@ export class Store {
   }
 
   leafOf(id: string): number {
-    return hashId(this.#options.hashKey, id).high >>> 16;
+    return this.#hash(id).high >>> 16;
   }
 
   /** Sessions that are alive, counting those whose end came less than an expiry slot ago. */
@@ -173,12 +292,6 @@ export class Store {
 
   get tombstoneCount(): number {
     return this.#tombstones.size;
-  }
-
-  /** Close to its limits, so that it evicts. */
-  get full(): boolean {
-    const { bytesMax, countMax } = this.#options;
-    return this.bytes > bytesMax * fullShare || this.#sessions.size > countMax * fullShare;
   }
 
   get bytes(): number {
@@ -198,6 +311,7 @@ export class Store {
     if (record.place === "tombstones") this.#tombstones.delete(record.id);
     if (bytes > this.#options.bytesMax) {
       if (record.place === "sessions") this.#sessions.delete(record.id);
+      record.bytes = bytes;
       this.#evicted(record);
       return;
     }
@@ -216,14 +330,7 @@ export class Store {
     assert(oldest !== undefined, "a full map has a first entry");
     this.#counters.store.tombstonesDropped += 1;
     this.#tombstones.delete(oldest.id);
-    this.#unlink(oldest);
-    this.#droppedTime = Math.max(this.#droppedTime, oldest.life.stamp.time);
-  }
-
-  /** A tombstone as old as those dropped for lack of room: taking it in would drop another. */
-  #isDropped(record: StoredRecord): boolean {
-    const { life } = record;
-    return !life.alive && life.stamp.time > 0 && life.stamp.time <= this.#droppedTime;
+    this.#leaveStub(oldest);
   }
 
   #forget(record: StoredRecord): void {
@@ -235,7 +342,24 @@ export class Store {
 
   #evicted(record: StoredRecord): void {
     this.#counters.store.evicted += 1;
+    this.#leaveStub(record);
+  }
+
+  #leaveStub(record: StoredRecord): void {
     this.#unlink(record);
+    this.stubs.put(stubOf(record, forgetAtMs(record, this.#options.tombstoneRetentionMs)));
+  }
+
+  #hash(id: string): Hash64 {
+    return hashId(this.#options.hashKey, id);
+  }
+
+  #holds(idHash: Readonly<Hash64>): boolean {
+    let record = this.#leaves[idHash.high >>> 16];
+    while (record !== undefined && compareHashes(record.idHash, idHash) !== 0) {
+      record = record.nextInLeaf;
+    }
+    return record !== undefined;
   }
 
   #link(record: StoredRecord): void {
@@ -260,10 +384,11 @@ export class Store {
   }
 }
 
-/** Of what is stamped at all. */
-function earliestTime({ life, floor, expiry, attributes }: SessionState): number {
-  const times = [life.stamp, floor, expiry.stamp, ...attributes.map(({ stamp }) => stamp)];
-  return Math.min(...times.map(({ time }) => time).filter((time) => time > 0));
+function stubOf(record: StoredRecord, forgetAtMs: number): Stub {
+  const { idHash, fingerprint, life } = record;
+  const dead = !life.alive && life.stamp.time > 0;
+  const bytes = dead ? 0 : measureBytes(record);
+  return { idHash, fingerprint, endSlot: slotOf(forgetAtMs), bytes, version: 0 };
 }
 
 function noteNewest(record: StoredRecord, delta: SessionDelta): void {

@@ -23,6 +23,8 @@ export class StoredRecord implements SessionState {
   newest: Stamp = zeroStamp;
   /** Estimated memory, as charged against the store's limit. */
   bytes = 0;
+  /** It was known only by a stub before: what this node itself had written may not be in it. */
+  gaveUp = false;
   /** Where the record is kept; `none` before it is and after it was forgotten. */
   place: "none" | "sessions" | "tombstones" = "none";
   /** The idle deadline as moved by uses here that were not worth replicating; 0: by none. */
@@ -44,11 +46,17 @@ export class StoredRecord implements SessionState {
   }
 }
 
+/** A record, or a whole one on its way. */
+interface Sized {
+  readonly id: string;
+  readonly attributes: readonly Attribute[];
+}
+
 /** Fixed cost of a record and of an attribute beside their text; measured, rounded up. */
 const recordBytes = 400;
 const attributeOverheadBytes = 100;
 
-export function measureBytes(record: SessionState): number {
+export function measureBytes(record: Sized): number {
   let bytes = recordBytes + record.id.length;
   for (const attribute of record.attributes) {
     bytes += attributeOverheadBytes + attribute.name.length + (attribute.value?.length ?? 0);

@@ -1,0 +1,88 @@
+import { unreachable } from "../base/assert.ts";
+import { type Heartbeat, type MembershipFrame, type Phase, Tag } from "../protocol/frames.ts";
+import { limits } from "../protocol/limits.ts";
+import type { ByteReader } from "./byte-reader.ts";
+import type { ByteWriter } from "./byte-writer.ts";
+
+const phases: readonly Phase[] = ["joining", "ready", "leaving"];
+
+export function writeMembership(writer: ByteWriter, frame: MembershipFrame): void {
+  switch (frame.tag) {
+    case Tag.heartbeat:
+      writeHeartbeat(writer, frame);
+      return;
+    case Tag.leave:
+      return;
+    case Tag.ping:
+    case Tag.ack:
+      writer.u32(frame.nonce);
+      return;
+    case Tag.copies:
+      writer.u32(frame.leaseMs);
+      return;
+    case Tag.suspect:
+      writer.hex(frame.boot);
+      return;
+    case Tag.pingRequest:
+    case Tag.vouch:
+      writer.u32(frame.nonce);
+      writer.hex(frame.boot);
+      return;
+    default:
+      unreachable(frame);
+  }
+}
+
+/** Undefined when it is malformed, or none of these frames. */
+export function readMembership(reader: ByteReader, tag: number): MembershipFrame | undefined {
+  switch (tag) {
+    case Tag.heartbeat:
+      return readHeartbeat(reader);
+    case Tag.leave:
+      return { tag };
+    case Tag.ping:
+    case Tag.ack:
+      return { tag, nonce: reader.u32() };
+    case Tag.copies:
+      return { tag, leaseMs: reader.u32() };
+    case Tag.suspect:
+      return { tag, boot: reader.hex(12) };
+    case Tag.pingRequest:
+    case Tag.vouch:
+      return { tag, nonce: reader.u32(), boot: reader.hex(12) };
+    default:
+      return undefined;
+  }
+}
+
+function writeHeartbeat(writer: ByteWriter, frame: Heartbeat): void {
+  writer.text(frame.name);
+  writer.u8(phases.indexOf(frame.phase));
+  writer.u8(frame.hello ? 1 : 0);
+  writer.u48(frame.sequence);
+  writer.u32(frame.digest.high >>> 0);
+  writer.u32(frame.digest.low >>> 0);
+  writer.u32(frame.count);
+  writer.u48(frame.wallMs);
+  writer.u32(frame.stubs);
+}
+
+function readHeartbeat(reader: ByteReader): Heartbeat | undefined {
+  const name = reader.text();
+  const phase = phases[reader.u8()];
+  if (phase === undefined) return undefined;
+  if (name.length === 0 || name.length > limits.nodeNameBytesMax) return undefined;
+  const flags = reader.u8();
+  if (flags > 1) return undefined;
+  return {
+    tag: Tag.heartbeat,
+    name,
+    phase,
+    hello: flags === 1,
+    sequence: reader.u48(),
+    digest: { high: reader.u32() | 0, low: reader.u32() | 0 },
+    count: reader.u32(),
+    wallMs: reader.u48(),
+    stubs: reader.u32(),
+  };
+}
