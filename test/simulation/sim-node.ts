@@ -12,6 +12,7 @@ import { Inbox } from "./inbox.ts";
 import type { Issued } from "./issued.ts";
 import { isIntact, type Network, type Packet, packetOf } from "./network.ts";
 import type { SimulationOptions } from "./options.ts";
+import { RangeWatch } from "./range-watch.ts";
 import { StoreWatch } from "./store-watch.ts";
 import { StreamWatch } from "./stream-watch.ts";
 import type { Trace } from "./trace.ts";
@@ -43,6 +44,7 @@ export interface Life {
   readonly stores: StoreWatch | undefined;
   readonly streams: StreamWatch | undefined;
   readonly fetches: FetchWatch | undefined;
+  readonly ranges: RangeWatch | undefined;
   readonly startedMs: number;
 }
 
@@ -158,6 +160,7 @@ export class SimNode implements Outbox {
       stores: watched ? new StoreWatch(replica.store, issued, watch) : undefined,
       streams: watched ? new StreamWatch(label) : undefined,
       fetches: watched ? new FetchWatch(label, nowMs) : undefined,
+      ranges: watched ? new RangeWatch() : undefined,
       startedMs: nowMs,
     };
     this.tainted = this.clock.aheadMs(nowMs) > limits.clockDriftMsMax;
@@ -303,6 +306,7 @@ export class SimNode implements Outbox {
     if (life.replica.peers.get(datagram.boot) === undefined) life.streams?.forget(datagram.boot);
     life.streams?.received(datagram.boot, datagram.frames);
     life.fetches?.received(datagram.frames, nowMs);
+    life.ranges?.received(datagram.frames);
     life.replica.receive(datagram, packet.source, this.clock.at(nowMs), packet.via);
     bytes.fill(0xee);
   }
@@ -321,6 +325,7 @@ export class SimNode implements Outbox {
     );
     life.streams?.sent(frames, nowMs);
     life.fetches?.sent(frames, nowMs);
+    life.ranges?.sent(frames);
     const numbered = frames.some(({ tag }) => tag === Tag.delta || tag === Tag.fragment);
     const packet = packetOf({
       from: this.index,
