@@ -35,6 +35,7 @@ export class JoinWatch {
   onEvent(node: SimNode, event: CoreEvent): void {
     if (event.event !== "ready") return;
     if (event.reason === "alone") checkAlone(node);
+    if (event.reason === "in_sync") checkRanges(node);
     const owed = this.#owed.get(node);
     this.#owed.delete(node);
     if (event.reason !== "in_sync" || !node.correct || node.tainted || owed === undefined) return;
@@ -90,4 +91,10 @@ function checkAlone({ label, life }: SimNode): void {
     const fact = () => `${label} starts alone and knows that ${name} has ${count} records`;
     hold(state !== "up" || count === 0, "alone-is-alone", fact);
   }
+}
+
+/** Who says it is in sync was given every range, whatever donors died or refused meanwhile. */
+function checkRanges({ label, life }: SimNode): void {
+  const isWhole = life?.ranges === undefined || life.ranges.isWhole;
+  hold(isWhole, "in-sync-has-all-ranges", () => `${label} was not given all of the trie`);
 }

@@ -361,7 +361,7 @@ function drawLimits(seed: number): Record<string, number> {
   small("joinTransferRecords", 0.4, 1, 100);
   small("digestNodesPerRoundMax", 0.1, 4, 64);
   small("fetchAsksPerSecondMax", 0.3, 2, 100);
-  small("absencesMax", 0.2, 1, 4);
+  small("absencesMax", 0.5, 1, 3);
   small("peerForgetMs", 0.2, 3_000, 30_000);
   small("rateBytesPerSecondMin", 0.2, 20_000, 100_000);
   small("rateJudgeDatagrams", 0.3, 10, 100);

@@ -288,25 +288,11 @@ const clusterState: readonly PlantedBug[] = [
 
 const joining: readonly PlantedBug[] = [
   {
-    name: "what a peer lacks of a leaf is not offered",
-    file: "core/reconcile/anti-entropy.js",
-    find: "offered.push(...rangesAhead(mine, theirs));",
-    replace: "rangesAhead(mine, theirs);",
-    why: "nodes stay different until the other side happens to begin a round",
-  },
-  {
     name: "the records of a leaf are compared by their keys alone",
     file: "core/reconcile/leaf-digest.js",
     find: "own?.high === sum.high && own.low === sum.low",
     replace: "own !== undefined",
     why: "a session that both have, but not alike, stays different",
-  },
-  {
-    name: "a range of one record holds nothing",
-    file: "core/store/digest-trie.js",
-    find: "idHash.high >>> 0 === range.prefix",
-    replace: "idHash.high === range.prefix + 1",
-    why: "of a leaf with several records none is repaired",
   },
   {
     name: "a broken transfer counts as complete",
@@ -323,32 +309,11 @@ const joining: readonly PlantedBug[] = [
     why: "a node answers for sessions that it does not have",
   },
   {
-    name: "ranges that are done still count as under way",
-    file: "core/reconcile/range-queue.js",
-    find: "this.#underWay -= ranges.length;",
-    replace: "",
-    why: "a node never becomes ready",
-  },
-  {
     name: "nodes that join take nothing from each other",
     file: "core/reconcile/join.js",
     find: "const parts = donors.length === 0 ? partsAmong(peers) : [];",
     replace: "const parts = [];",
     why: "when the last full node restarts, the session that one had taken over are denied",
-  },
-  {
-    name: "a donor with little is as good as one with all",
-    file: "core/reconcile/join.js",
-    find: "return donors.filter(({ count }) => count >= enough);",
-    replace: "return donors.reverse().filter(() => enough >= 0);",
-    why: "a node answers for sessions that it does not have",
-  },
-  {
-    name: "a donor that refuses is asked again at once",
-    file: "core/reconcile/join.js",
-    find: "const pauseMs = limits.transferPauseMs * 2 ** peer.donorFailures;",
-    replace: "const pauseMs = 0;",
-    why: "a joiner whose donors have no room asks at the speed of the network",
   },
   {
     name: "an absence is remembered for ever",

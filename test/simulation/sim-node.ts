@@ -13,6 +13,7 @@ import type { Issued } from "./issued.ts";
 import { type Network, type Packet, packetOf } from "./network.ts";
 import type { SimulationOptions } from "./options.ts";
 import { PaceWatch } from "./pace-watch.ts";
+import { RangeWatch } from "./range-watch.ts";
 import { StoreWatch } from "./store-watch.ts";
 import { StreamWatch } from "./stream-watch.ts";
 import type { Trace } from "./trace.ts";
@@ -46,6 +47,7 @@ export interface Life {
   readonly streams: StreamWatch | undefined;
   readonly pace: PaceWatch;
   readonly fetches: FetchWatch | undefined;
+  readonly ranges: RangeWatch | undefined;
   readonly startedMs: number;
 }
 
@@ -175,6 +177,7 @@ export class SimNode implements Outbox {
       streams: watched ? new StreamWatch(label) : undefined,
       pace: new PaceWatch(label, this.#rateMax, this.clock.at(nowMs).monotonicMs),
       fetches: watched ? new FetchWatch(label, nowMs) : undefined,
+      ranges: watched ? new RangeWatch() : undefined,
       startedMs: nowMs,
     };
     this.tainted = this.clock.aheadMs(nowMs) > limits.clockDriftMsMax;
@@ -325,6 +328,7 @@ export class SimNode implements Outbox {
     if (life.replica.peers.get(datagram.boot) === undefined) life.streams?.forget(datagram.boot);
     life.streams?.received(datagram.boot, datagram.frames);
     life.fetches?.received(datagram.frames, nowMs);
+    life.ranges?.received(datagram.frames);
     life.replica.receive(datagram, packet.source, this.clock.at(nowMs), packet.via);
     bytes.fill(0xee);
   }
@@ -344,6 +348,7 @@ export class SimNode implements Outbox {
     life.streams?.sent(frames, nowMs);
     life.pace.sent(frames, bytes.length, fanOut, monotonicMs);
     life.fetches?.sent(frames, nowMs);
+    life.ranges?.sent(frames);
     const numbered = frames.some(({ tag }) => tag === Tag.delta || tag === Tag.fragment);
     const packet = packetOf({
       from: this.index,
