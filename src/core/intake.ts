@@ -62,9 +62,9 @@ export class Intake {
   }
 
   /**
-   * A session that was asked for. Whether all that the peer has of it has been looked at; undefined:
-   * the peer has only a part of what there is a stub of, or what is over by now, and may have been
-   * used elsewhere since.
+   * A session that was asked for. Whether all that the peer has of it has been looked at.
+   * Undefined: the peer has only a part of what there is a stub of, or what is over by now, and may
+   * have been used elsewhere since.
    */
   takeFound(peer: Peer, block: Uint8Array, now: Now): boolean | undefined {
     const deltas = this.#decode(block) ?? [];
