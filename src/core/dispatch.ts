@@ -183,7 +183,9 @@ export class Dispatch {
   #onFound(peer: Peer, found: Found): void {
     const { fetcher, intake, puller } = this.#to;
     if (found.block.length > 0) {
-      if (intake.takeFound(peer, found.block, this.#now)) fetcher.onFound(peer, found);
+      const isWhole = intake.takeFound(peer, found.block, this.#now);
+      if (isWhole === undefined) fetcher.onEvicted(peer, found.nonce);
+      else if (isWhole) fetcher.onFound(peer, found);
       return;
     }
     const leaf = fetcher.onTooLarge(peer, found);

@@ -61,18 +61,20 @@ export class Intake {
     return whole;
   }
 
-  /** A session that was asked for. Whether all that the peer has of it has been looked at. */
-  takeFound(peer: Peer, block: Uint8Array, now: Now): boolean {
+  /**
+   * A session that was asked for. Whether all that the peer has of it has been looked at.
+   * Undefined: the peer has only a part of what there is a stub of, or what is over by now, and may
+   * have been used elsewhere since.
+   */
+  takeFound(peer: Peer, block: Uint8Array, now: Now): boolean | undefined {
     const deltas = this.#decode(block) ?? [];
     this.#counters.reconcile.recordsReceived += deltas.length;
-    let whole = deltas.length > 0;
+    let whole: boolean | undefined = deltas.length > 0;
     for (const delta of deltas) {
-      // The peer itself may have only a part, and then somebody else has to be asked.
-      const ends = delta.life !== undefined || !this.#store.hasStub(delta.id);
-      const outcome = ends ? this.#apply(peer, delta, now) : "stub";
-      // What is over by now may have been used elsewhere since.
-      const isLeft = outcome === "late" && this.#store.hasStub(delta.id);
-      if (outcome === "stub" || outcome === "skewed" || isLeft) whole = false;
+      const isPart = delta.life === undefined && this.#store.hasStub(delta.id);
+      const outcome = isPart ? "late" : this.#apply(peer, delta, now);
+      if (outcome === "stub" || outcome === "skewed") whole = false;
+      else if (outcome === "late" && this.#store.hasStub(delta.id)) whole = undefined;
     }
     return whole;
   }
@@ -148,12 +150,13 @@ export class Intake {
     now: Now,
   ): Outcome {
     const store = this.#store;
-    const ends = delta.life !== undefined || !store.hasStub(delta.id);
-    if (store.has(delta.id) || (ends && (store.hasRoomFor(delta) || isWanted(delta.id)))) {
-      return this.#apply(peer, delta, now);
-    }
+    const isPart = delta.life === undefined && store.hasStub(delta.id);
+    const hasRoom = store.has(delta.id) || store.hasRoomFor(delta);
+    if (!isPart && (hasRoom || isWanted(delta.id))) return this.#apply(peer, delta, now);
     if (this.#isSkewed(peer, delta, now)) return "skewed";
-    return outcomeOf(store.adopt(delta, now.wallMs));
+    const isNews = store.adopt(delta, now.wallMs);
+    // Of that very part there was the stub.
+    return isNews === false && hasRoom ? this.#apply(peer, delta, now) : outcomeOf(isNews);
   }
 
   #isSkewed(peer: Peer, delta: SessionDelta, now: Now): boolean {

@@ -120,10 +120,13 @@ export class PeerWaits {
     // What a wrong clock stamped bears another stamp once the clock was set right.
     if (node.tainted || writer.tainted) return true;
     if (life.stores === undefined) return true;
-    const known = life.stores.known(id) ?? life.stores.evictedSince(id, atMs);
-    if (known === undefined) return this.#isOver(node, id, writer);
-    // How long a dead session would have lived is nothing that a client can miss.
-    const shown = known.dead ? cells.filter(([key]) => key !== expiryKey) : cells;
-    return !known.clone().joinCells(shown);
+    const states = [life.stores.known(id), life.stores.evictedSince(id, atMs)];
+    const known = states.filter((state) => state !== undefined);
+    if (known.length === 0) return this.#isOver(node, id, writer);
+    return known.some((state) => {
+      // How long a dead session would have lived is nothing that a client can miss.
+      const shown = state.dead ? cells.filter(([key]) => key !== expiryKey) : cells;
+      return !state.clone().joinCells(shown);
+    });
   }
 }

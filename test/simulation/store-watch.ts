@@ -1,7 +1,9 @@
 import type { SessionView } from "../../src/core/commands.ts";
 import type { Store } from "../../src/core/store/store.ts";
 import type { StoredRecord } from "../../src/core/store/stored-record.ts";
+import { type Hash64, hashId } from "../../src/session/fingerprint.ts";
 import type { SessionDelta } from "../../src/session/record.ts";
+import { clusterIdentity } from "../../src/wire/datagram-codec.ts";
 import type { Issued } from "./issued.ts";
 import { cellsOf, grantedMs, isOver, ModelSession } from "./model.ts";
 import { hold } from "./violation.ts";
@@ -35,7 +37,7 @@ export class StoreWatch {
   /** The sessions that a client is just writing to. */
   #writing: readonly string[] = [];
   #written: SessionDelta[] = [];
-  /** What had to go for lack of room, as it was then. */
+  /** What had to go for lack of room, and when last. */
   readonly #evicted = new Map<string, { readonly model: ModelSession; readonly atMs: number }>();
 
   constructor(store: Store, issued: Issued, options: WatchOptions) {
@@ -88,7 +90,10 @@ export class StoreWatch {
     if (!mayEvict) return;
     for (const [id, { model, record }] of this.#shadows) {
       if (record.place !== "none") continue;
-      this.#evicted.set(id, { model, atMs: nowMs });
+      // It may have had to go more than once, and each time have held something else.
+      const held = model.clone();
+      held.joinCells(this.#evicted.get(id)?.model.cells ?? []);
+      this.#evicted.set(id, { model: held, atMs: nowMs });
       this.#shadows.delete(id);
       const over = isOver(model.forgetAtMs(tombstoneRetentionMs), wallMs);
       const fact = () => `${label} evicted ${id} and does not know of it any more`;
@@ -171,7 +176,8 @@ export class StoreWatch {
     const model = held?.model ?? new ModelSession();
     const changed = model.joinCells(cells);
     const over = isOver(model.forgetAtMs(this.#options.tombstoneRetentionMs), wallMs);
-    const isStub = this.#store.hasStub(id);
+    const hasStub = this.#store.hasStub(id);
+    const before = hasStub ? this.#store.stubs.find(this.#hash(id)) : undefined;
     const applied = apply();
     const name = () => `${label} with ${id}`;
     if (applied === undefined) {
@@ -182,7 +188,10 @@ export class StoreWatch {
     hold(applied.changed === changed, "changed-as-told", name);
     const difference = model.difference(applied.record);
     hold(difference === undefined, "store-is-the-join", () => `${name()}: ${difference}`);
-    const ends = own || !isStub || delta.life !== undefined;
+    const { high, low } = applied.record.fingerprint;
+    // Unless it was just this part that the stub was of.
+    const isSame = before?.fingerprint.high === high && before.fingerprint.low === low;
+    const ends = own || !hasStub || delta.life !== undefined || isSame;
     hold(ends, "no-part-of-a-stub", () => `${name()} keeps a part of what it gave up`);
     if (own) {
       const lost = cells.find(([key, cell]) => model.cells.get(key) !== cell);
@@ -191,6 +200,10 @@ export class StoreWatch {
     const changedMs = changed ? wallMs : (held?.changedMs ?? wallMs);
     this.#shadows.set(id, { model, record: applied.record, changedMs });
     return applied;
+  }
+
+  #hash(id: string): Hash64 {
+    return hashId(clusterIdentity("simulated").hashKey, id);
   }
 
   /** Whether the delta is a client's write on this node. */
