@@ -9,6 +9,8 @@ import type { StoredRecord } from "./stored-record.ts";
 export class ExpiryWheel {
   readonly #slots = new Map<number, Set<StoredRecord>>();
   #swept = 0;
+  /** The first slot that something was put into since. */
+  #earliest = Number.POSITIVE_INFINITY;
 
   /** Sees to it that the record comes up at `atMs` or, if that moved on, earlier. 0: never. */
   schedule(record: StoredRecord, atMs: number, wallMs: number): void {
@@ -19,6 +21,7 @@ export class ExpiryWheel {
     if (record.slot > 0 && record.slot <= slot) return;
     this.remove(record);
     record.slot = slot;
+    this.#earliest = Math.min(this.#earliest, slot);
     const waiting = this.#slots.get(slot);
     if (waiting === undefined) this.#slots.set(slot, new Set([record]));
     else waiting.add(record);
@@ -45,6 +48,7 @@ export class ExpiryWheel {
       this.#slots.delete(slot);
     }
     this.#swept = now;
+    this.#earliest = Number.POSITIVE_INFINITY;
     return found;
   }
 
@@ -61,11 +65,13 @@ export class ExpiryWheel {
    */
   #comeUp(now: number): number[] {
     if (now < this.#swept) return [...this.#slots.keys()];
-    if (now - this.#swept > this.#slots.size) {
+    // Earlier than swept: the clock was back for a moment, between two sweeps.
+    const first = Math.min(this.#swept + 1, this.#earliest);
+    if (now - first >= this.#slots.size) {
       return [...this.#slots.keys()].filter((slot) => slot <= now);
     }
     const slots: number[] = [];
-    for (let slot = this.#swept + 1; slot <= now; slot++) {
+    for (let slot = first; slot <= now; slot++) {
       if (this.#slots.has(slot)) slots.push(slot);
     }
     return slots;
