@@ -74,7 +74,7 @@ export const limits = {
   rateBurstMs: 10,
   rateBurstBytesMin: 32_768,
   /** Datagrams in one turn of the event loop; then what has arrived has its turn. */
-  sendSliceDatagramsMax: 32,
+  sendSliceDatagramsMax: 64,
   /** Loss is judged over this time, and up to that, until so many numbers were sent... */
   rateJudgeMs: 250,
   rateJudgeMsMax: 2_000,
