@@ -43,6 +43,8 @@ export class Driver implements Outbox {
   readonly #confirming = new Map<number, (peers: number) => void>();
   #transport: Transport | undefined;
   #turn: NodeJS.Immediate | undefined;
+  /** Since the last tick. */
+  #inputs = 0;
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #closed = false;
@@ -77,8 +79,13 @@ export class Driver implements Outbox {
     return this.#clock.now(performance.now(), Date.now());
   }
 
-  /** Something was put in: tick once this turn's input is all in. */
+  /**
+   * Something was put in: tick once this turn's input is all in. A turn may read a socket again and
+   * again, so after much input the tick comes as soon as what is being handled has been.
+   */
   wake(): void {
+    this.#inputs += 1;
+    if (this.#inputs === limits.inputsPerTickMax) queueMicrotask(this.#tickAtOnce);
     if (this.#turn !== undefined || this.#closed) return;
     this.#turn = setImmediate(this.#tick);
   }
@@ -187,8 +194,14 @@ export class Driver implements Outbox {
     this.wake();
   }
 
+  readonly #tickAtOnce = (): void => {
+    clearImmediate(this.#turn);
+    this.#tick();
+  };
+
   readonly #tick = (): void => {
     this.#turn = undefined;
+    this.#inputs = 0;
     if (this.#closed) return;
     const now = this.now();
     this.replica.tick(now);

@@ -75,6 +75,8 @@ export const limits = {
   rateBurstBytesMin: 32_768,
   /** Datagrams in one turn of the event loop; then what has arrived has its turn. */
   sendSliceDatagramsMax: 64,
+  /** A turn that takes in more than so many commands and datagrams sends in between. */
+  inputsPerTickMax: 512,
   /** Loss is judged over this time, and up to that, until so many numbers were sent... */
   rateJudgeMs: 250,
   rateJudgeMsMax: 2_000,

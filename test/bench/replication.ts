@@ -4,6 +4,7 @@ import type { Client } from "../../src/client/connect.ts";
 import { ProcessCluster, type SidecarProcess, type Stats } from "../support/sidecar-process.ts";
 import { BarePipeline, type BareRun } from "./bare-pipeline.ts";
 import { median, percentile, pipelined, round, withSpread } from "./measure.ts";
+import { PatchLoad } from "./patch-load.ts";
 
 export interface ReplicationOptions {
   readonly nodes: readonly number[];
@@ -31,11 +32,13 @@ type Run = BareRun;
 const sessionCount = 10_000;
 const inFlight = 512;
 const value = "v".repeat(100);
+const ids = Array.from({ length: sessionCount }, (_, index) => idOf(index));
 
 /**
- * Real sidecars on loopback, one client process. Each update sets one 100-byte attribute of one of
- * 10 000 sessions through the first node; a run ends when every node has applied every update. The
- * sessions take turns, so that no update overtakes another of its session and is conflated with it.
+ * Real sidecars on loopback, one process that writes (see patch-load.ts). Each update sets one
+ * 100-byte attribute of one of 10 000 sessions through the first node; a run ends when every node
+ * has applied every update. The sessions take turns, so that no update overtakes another of its
+ * session and is conflated with it.
  * Runs take turns with those of a bare pipeline: the machine is not the same from minute to minute.
  */
 export async function benchReplication(
@@ -67,14 +70,16 @@ async function benchCluster(
   const client = await writer.client();
   await pipelined(sessionCount, inFlight, (index) => client.create(idOf(index), { value }));
   await cluster.converged(sessionCount);
-  await throughput(cluster, client, options.updates);
+  const load = await PatchLoad.open(writer.socket, ids, value);
+  await throughput(cluster, load, options.updates);
   await bare.run(options.updates, inFlight);
   const runs: Run[] = [];
   const bareRuns: Run[] = [];
   for (let repeat = 0; repeat < options.repeats; repeat++) {
-    runs.push(await throughput(cluster, client, options.updates));
+    runs.push(await throughput(cluster, load, options.updates));
     bareRuns.push(await bare.run(options.updates, inFlight));
   }
+  load.close();
   const latencies = await loneWrites(cluster, client, options.loneWrites);
   const bareLatencies = await bare.loneWrites(options.loneWrites);
   print(
@@ -121,10 +126,10 @@ function summary(runs: readonly Run[], latencies: readonly number[]): Replicatio
   };
 }
 
-async function throughput(cluster: ProcessCluster, client: Client, updates: number): Promise<Run> {
+async function throughput(cluster: ProcessCluster, load: PatchLoad, updates: number): Promise<Run> {
   const before = await statsOf(cluster);
   const startMs = performance.now();
-  await pipelined(updates, inFlight, (index) => client.patch(idOf(index), { set: { value } }));
+  await load.run(updates, inFlight);
   await allApplied(cluster, before, updates);
   const seconds = (performance.now() - startMs) / 1_000;
   const after = await statsOf(cluster);
