@@ -4,13 +4,11 @@
  *     npm run sim -- --seed 17 [--trace]       one run
  *     npm run sim -- --runs 1000 [--from 1]    seeds 1 to 1000
  *
- * `--nodes K` overrides the number of nodes; `--with name,name` adds faults that the core does not
- * survive yet; `--keep-going` runs on after a failure; `--json` prints one line a run. The exit
- * code names the first failure: 127 something was thrown, 128 no convergence, 129 a broken
- * invariant.
+ * `--nodes K` overrides the number of nodes; `--keep-going` runs on after a failure; `--json` prints
+ * one line a run. The exit code names the first failure: 127 something was thrown, 128 no
+ * convergence, 129 a broken invariant.
  */
 import { parseArgs } from "node:util";
-import { type Feature, features } from "./options.ts";
 import { type Outcome, runSeed } from "./run.ts";
 import { exitCodes } from "./violation.ts";
 
@@ -21,22 +19,15 @@ function parse() {
       runs: { type: "string", default: "1" },
       from: { type: "string", default: "1" },
       nodes: { type: "string" },
-      with: { type: "string", default: "" },
       trace: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       "keep-going": { type: "boolean", default: false },
     },
   });
-  const wanted = values.with.split(",").filter((name) => name !== "");
-  const unknown = wanted.find((name) => !features.some((feature) => feature === name));
-  if (unknown !== undefined) {
-    throw new Error(`--with knows ${features.join(", ")}; ${unknown} is none of them`);
-  }
   return {
     first: whole(values.seed ?? values.from, "seed"),
     runs: values.seed === undefined ? whole(values.runs, "runs") : 1,
     nodes: values.nodes === undefined ? undefined : whole(values.nodes, "nodes"),
-    features: wanted as Feature[],
     single: values.seed !== undefined,
     trace: values.trace,
     json: values.json,

@@ -6,13 +6,6 @@ import type { Prng } from "../../src/base/prng.ts";
 import { between, integer, oneOf, prngFor, scaled } from "./chance.ts";
 
 /**
- * Faults that the core does not survive yet: a class is drawn only when it is asked for by name.
- */
-export const features = [] as const;
-
-export type Feature = (typeof features)[number];
-
-/**
  * `swarm` makes all demands. `gentle` has light loss only, and demands that repair alone delivers
  * every write in time. `unsealed` hands corrupt octets to the replica, as only a broken seal would,
  * and demands no more than that nothing throws, hangs or grows.
@@ -137,12 +130,10 @@ export interface SimulationOptions {
   readonly workload: WorkloadOptions;
   /** Limits of the product made small, so that a short run reaches them. */
   readonly limits: Readonly<Record<string, number>>;
-  readonly features: readonly Feature[];
 }
 
 export interface Wishes {
   readonly nodes?: number | undefined;
-  readonly features?: readonly Feature[];
 }
 
 export function drawOptions(seed: number, wishes: Wishes = {}): SimulationOptions {
@@ -151,7 +142,6 @@ export function drawOptions(seed: number, wishes: Wishes = {}): SimulationOption
   const drawn = prng.chance(0.003) ? 64 : integer(prng, 1, oneOf(prng, [3, 5, 8, 12]));
   const nodes = wishes.nodes ?? (profile === "gentle" ? Math.max(2, drawn) : drawn);
   const many = nodes > 16;
-  const wanted = wishes.features ?? [];
   const calm = profile === "gentle";
   const network = calm ? gentleNetwork(seed) : drawNetwork(seed, profile, nodes);
   const chaosMs = Math.round(many ? between(prng, 3_000, 8_000) : scaled(prng, 4_000, 40_000));
@@ -166,7 +156,6 @@ export function drawOptions(seed: number, wishes: Wishes = {}): SimulationOption
     node: calm ? gentleNodes : drawNodes(seed, nodes),
     workload: drawWorkload(seed, many, calm),
     limits: calm ? drawSlices(seed) : { ...drawLimits(seed), ...drawSlices(seed) },
-    features: wanted,
   };
 }
 

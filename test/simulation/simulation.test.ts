@@ -3,16 +3,12 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import type { Feature } from "./options.ts";
 import { type Outcome, runSeed } from "./run.ts";
 
 /** A seed that once failed, and what it showed. */
 interface Regression {
   readonly seed: number;
-  readonly with: readonly Feature[];
   readonly showed: string;
-  /** Not mended yet: the run fails still. */
-  readonly open: boolean;
 }
 
 const seeds = 320;
@@ -24,8 +20,7 @@ const regressions = JSON.parse(readFileSync(path, "utf8")) as Regression[];
 
 function demandPassed({ options, failure }: Outcome): void {
   if (failure === undefined) return;
-  const wanted = options.features.length === 0 ? "" : ` --with ${options.features.join(",")}`;
-  const replay = `node dist/test/simulation/main.js --seed ${options.seed}${wanted}`;
+  const replay = `node dist/test/simulation/main.js --seed ${options.seed}`;
   assert.fail(`${failure.rule}: ${failure.detail}\nreplay: ${replay}`);
 }
 
@@ -46,9 +41,6 @@ test("different seeds leave different traces", () => {
   assert.equal(hashes.size, replayedTwice.length);
 });
 
-for (const { seed, with: features, showed, open } of regressions) {
-  const skip = open ? "not mended yet" : false;
-  test(`seed ${seed} once showed: ${showed}`, { skip }, () => {
-    demandPassed(runSeed(seed, { features }));
-  });
+for (const { seed, showed } of regressions) {
+  test(`seed ${seed} once showed: ${showed}`, () => demandPassed(runSeed(seed)));
 }
