@@ -175,6 +175,19 @@ test("a node that hears none of several peers takes its time before it blames th
   assert.equal(node.told.at(-1), "isolation_over");
 });
 
+test("whoever is heard first after an isolation does not make the others dead", () => {
+  const node = new Neighbours();
+  const late = node.beat("app-1", 100, 0);
+  node.beat("app-2", 200, 0);
+  pass(node, 100, 5_000);
+  assert.equal(node.suspicion.isolated, true);
+  pass(node, 5_100, 6_000, [200]);
+  assert.equal(node.suspicion.isolated, false);
+  assert.equal(late.state, "up", "its silence counts from now on");
+  pass(node, 6_100, 8_000, [200]);
+  assert.equal(late.state, "down");
+});
+
 test("one that still hears somebody is not isolated", () => {
   const node = new Neighbours();
   const peer = node.beat("app-1", 100, 0);

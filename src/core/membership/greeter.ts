@@ -93,9 +93,11 @@ export class Greeter {
 }
 
 /** Whether it may be that the peer does not know of this node, or this node hardly of it. */
-function isUnsure({ state, name, ways }: Peer): boolean {
-  if (state === "left") return false;
-  return state === "down" || name === "" || ways.unicastMs === Number.NEGATIVE_INFINITY;
+function isUnsure({ state, name, proven, replaced, ways }: Peer): boolean {
+  if (state === "left" || replaced) return false;
+  // One that is still to prove that it lives is pinged, which tells it as much.
+  if (state === "unproven") return proven && name === "";
+  return state === "down" || ways.unicastMs === Number.NEGATIVE_INFINITY;
 }
 
 function isKnown(peers: PeerTable, address: Address): boolean {

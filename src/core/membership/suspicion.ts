@@ -33,7 +33,8 @@ export class Suspicion {
   readonly #heartbeat: () => Heartbeat;
   #tickedMs = Number.POSITIVE_INFINITY;
   #refutedMs = Number.NEGATIVE_INFINITY;
-  #isolated = false;
+  /** Since when nobody is heard; Infinity: somebody is. */
+  #isolatedMs = Number.POSITIVE_INFINITY;
   /** Nothing is due before. */
   #dueMs = Number.POSITIVE_INFINITY;
 
@@ -58,14 +59,14 @@ export class Suspicion {
 
   /** Whether all of several peers are silent, so that it may be this node's own network. */
   get isolated(): boolean {
-    return this.#isolated;
+    return this.#isolatedMs < Number.POSITIVE_INFINITY;
   }
 
   /** The peer sent something: it is suspected no more, and whoever asked about it is told. */
   heard(peer: Peer): void {
     const { boot, doubts, state } = peer;
     this.#dueMs = Math.min(this.#dueMs, nextMs(peer));
-    if (this.#isolated && state === "up") this.#setIsolated(false);
+    if (this.isolated && state === "up") this.#endIsolation(peer.lastHeardMs);
     if (doubts.suspected) {
       doubts.suspected = false;
       this.#outbox.notify({ event: "peer_heard_again", peer: peer.who });
@@ -151,9 +152,13 @@ export class Suspicion {
     this.#tickedMs = nowMs;
     if (pausedMs < limits.ownPauseMsMin) return;
     this.#counters.membership.ownPauses += 1;
-    for (const peer of this.#peers.all()) {
-      if (peer.state !== "up") continue;
-      peer.lastHeardMs = Math.min(nowMs, peer.lastHeardMs + pausedMs);
+    this.#forgive(pausedMs, nowMs);
+  }
+
+  /** So long nobody could be heard. */
+  #forgive(silentMs: number, nowMs: number): void {
+    for (const peer of this.#peers.up()) {
+      peer.lastHeardMs = Math.min(nowMs, peer.lastHeardMs + silentMs);
       peer.doubts.pingAtOnce = true;
     }
     this.#dueMs = nowMs;
@@ -167,18 +172,21 @@ export class Suspicion {
       if (nowMs < lastHeardMs + limits.suspectAfterMs) return;
       silent += 1;
     }
-    if (silent > 1) this.#setIsolated(true);
+    if (silent < 2 || this.isolated) return;
+    this.#isolatedMs = nowMs;
+    this.#counters.membership.isolations += 1;
+    this.#outbox.notify({ event: "isolated" });
   }
 
-  #setIsolated(isolated: boolean): void {
-    if (isolated === this.#isolated) return;
-    this.#isolated = isolated;
-    if (isolated) this.#counters.membership.isolations += 1;
-    this.#outbox.notify({ event: isolated ? "isolated" : "isolation_over" });
+  /** The others will be heard as well, but maybe not in this instant. */
+  #endIsolation(nowMs: number): void {
+    this.#forgive(nowMs - this.#isolatedMs, nowMs);
+    this.#isolatedMs = Number.POSITIVE_INFINITY;
+    this.#outbox.notify({ event: "isolation_over" });
   }
 
   #verdictMs({ lastHeardMs, doubts }: Peer): number {
-    const patienceMs = this.#isolated ? limits.isolatedDownAfterMs : limits.downAfterMs;
+    const patienceMs = this.isolated ? limits.isolatedDownAfterMs : limits.downAfterMs;
     const vouchedMs = doubts.vouchedMs > lastHeardMs ? doubts.vouchedMs : lastHeardMs;
     return Math.max(lastHeardMs + patienceMs, vouchedMs + limits.vouchForMs);
   }

@@ -50,6 +50,12 @@ export class Refill {
     this.#puller.pull(peer, ranges, nowMs);
   }
 
+  /** A transfer from the peer failed: some of what was asked for may not have come. */
+  failed(peer: Peer): void {
+    const pass = this.#passes.get(peer);
+    if (pass !== undefined) pass.inserted = -1;
+  }
+
   #passWith(peer: Peer, nowMs: number): Pass {
     const { stubs, trie } = this.#store;
     const { inserted } = stubs;

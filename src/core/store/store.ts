@@ -116,7 +116,7 @@ export class Store {
     const forgetAt = forgetAtMs(record, this.#options.tombstoneRetentionMs);
     if (held === undefined) {
       if (!changed || isPast(forgetAt, wallMs)) return undefined;
-      record.gaveUp = this.stubs.drop(record.idHash);
+      record.gaveUp = this.stubs.drop(record.idHash) || this.stubs.lackSome;
       this.#link(record);
     }
     if (!changed) return { record, changed };

@@ -63,7 +63,7 @@ export class Stubs {
   /** Rows from here on were never used. */
   #rows = 0;
   #size = 0;
-  /** How many were ever new; only grows. */
+  /** How many were ever new, or known again; only grows. */
   inserted = 0;
   #bytes = 0;
   /** Where to look for the oldest: rows fill up in order, and are given up in order. */
@@ -113,6 +113,8 @@ export class Stubs {
     if (row < 0) row = this.#insert(stub.idHash);
     else {
       before = this.#stubAt(row).fingerprint;
+      // One that was blurred is worth asking for again.
+      if (before.high === 0 && before.low === 0 && (high !== 0 || low !== 0)) this.inserted += 1;
       this.#bytes -= this.#columns.bytes[row] as number;
     }
     const columns = this.#columns;
