@@ -128,7 +128,7 @@ export class Replica {
         if (this.#join.ended(transfer, completed, this.#now.monotonicMs)) return;
         this.#fetcher.onTransferEnded(transfer, completed);
         this.#antiEntropy.ended(transfer);
-        if (!completed) this.#refill.failed(transfer.peer);
+        if (!completed || transfer.skipped > 0) this.#refill.failed(transfer.peer);
       },
     });
     this.#antiEntropy = new AntiEntropy(this.store, this.#puller, outbox, counters);

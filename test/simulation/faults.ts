@@ -52,6 +52,12 @@ export class Faults {
       const stays = clocks.skew?.node === node.index && clocks.skew.stays;
       const beyond = !stays && Math.abs(node.clock.aheadMs(this.#shell.nowMs)) > 250;
       if (beyond) node.setClock((clock) => clock.correct(this.#shell.nowMs));
+      // What stays is the offset, not a step that happened to be under way.
+      if (stays) {
+        node.setClock((clock) => {
+          clock.offsetMs = clocks.skew?.offsetMs ?? 0;
+        });
+      }
       node.inbox.resume();
       node.wake();
       // Somebody must be left, or the run would end with nothing to look at.

@@ -9,15 +9,18 @@ import type { StoredRecord } from "./stored-record.ts";
 export class ExpiryWheel {
   readonly #slots = new Map<number, Set<StoredRecord>>();
   #swept = 0;
-  /** The first slot that something was put into since. */
+  /** The first slot that something was put into since, and the latest present that was seen. */
   #earliest = Number.POSITIVE_INFINITY;
+  #latest = 0;
 
   /** Sees to it that the record comes up at `atMs` or, if that moved on, earlier. 0: never. */
   schedule(record: StoredRecord, atMs: number, wallMs: number): void {
     if (atMs === 0) return;
     // Never into a slot that has come. The clock says which, and not the last sweep: it may have
     // been set back since.
-    const slot = Math.max(slotOf(atMs), currentSlot(wallMs) + 1);
+    const now = currentSlot(wallMs);
+    this.#latest = Math.max(this.#latest, now);
+    const slot = Math.max(slotOf(atMs), now + 1);
     if (record.slot > 0 && record.slot <= slot) return;
     this.remove(record);
     record.slot = slot;
@@ -48,6 +51,7 @@ export class ExpiryWheel {
       this.#slots.delete(slot);
     }
     this.#swept = now;
+    this.#latest = now;
     this.#earliest = Number.POSITIVE_INFINITY;
     return found;
   }
@@ -64,7 +68,7 @@ export class ExpiryWheel {
    * After a step back it is all: what was late by the wrong clock waits in slots far ahead.
    */
   #comeUp(now: number): number[] {
-    if (now < this.#swept) return [...this.#slots.keys()];
+    if (now < this.#latest) return [...this.#slots.keys()];
     // Earlier than swept: the clock was back for a moment, between two sweeps.
     const first = Math.min(this.#swept + 1, this.#earliest);
     if (now - first >= this.#slots.size) {
