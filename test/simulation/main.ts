@@ -4,8 +4,8 @@
  *     npm run sim -- --seed 17 [--trace]       one run
  *     npm run sim -- --runs 1000 [--from 1]    seeds 1 to 1000
  *
- * `--nodes K` overrides the number of nodes; `--keep-going` runs on after a failure; `--json` prints
- * one line a run. The exit code names the first failure: 127 something was thrown, 128 no
+ * `--nodes K` overrides the number of nodes; `--keep-going` runs on after a failure; `--json`
+ * prints one line a run. The exit code names the first failure: 127 something was thrown, 128 no
  * convergence, 129 a broken invariant.
  */
 import { parseArgs } from "node:util";

@@ -131,10 +131,8 @@ const lifetimes: readonly PlantedBug[] = [
   {
     name: "expired sessions are taken in",
     file: "core/store/store.js",
-    find: `if (isPast(forgetAt, wallMs))
-                return undefined;
-            record.gaveUp`,
-    replace: "record.gaveUp",
+    find: "!changed || isPast(forgetAt, wallMs)",
+    replace: "!changed",
     why: "nodes trade a dead session back and forth for ever",
   },
   {

@@ -44,8 +44,7 @@ export class AntiEntropy {
 
   /** A heartbeat told the peer's root. Whether the peer holds all that this node was ever told. */
   compare(peer: Peer, nowMs: number): boolean {
-    const { root } = this.#store.trie;
-    const equal = root.high === peer.digest.high && root.low === peer.digest.low;
+    const equal = this.#isEqual(peer);
     if (equal) {
       peer.mismatchSinceMs = Number.POSITIVE_INFINITY;
       peer.roundPauseMs = limits.roundEveryMs;
@@ -54,8 +53,9 @@ export class AntiEntropy {
     return equal && !this.#store.hasEvicted && peer.stubs === 0;
   }
 
-  /** Repair gave something up: there is nothing to wait for. */
+  /** Repair gave something up: there is nothing to wait for, unless it came by another way. */
   suspect(peer: Peer, nowMs: number): void {
+    if (this.#isEqual(peer)) return;
     peer.mismatchSinceMs = Math.min(peer.mismatchSinceMs, nowMs - limits.mismatchMs);
   }
 
@@ -160,6 +160,11 @@ export class AntiEntropy {
       if (longest === undefined || peer.mismatchSinceMs < longest.mismatchSinceMs) longest = peer;
     }
     return longest;
+  }
+
+  #isEqual({ digest }: Peer): boolean {
+    const { root } = this.#store.trie;
+    return root.high === digest.high && root.low === digest.low;
   }
 
   #eligible(peer: Peer): boolean {

@@ -50,7 +50,7 @@ export class Refill {
     this.#puller.pull(peer, ranges, nowMs);
   }
 
-  /** A transfer from the peer failed, or not all of it was taken: some of it may be lacking still. */
+  /** A transfer from the peer failed, or not all of it was taken: some may be lacking still. */
   failed(peer: Peer): void {
     const pass = this.#passes.get(peer);
     if (pass !== undefined) pass.inserted = -1;
