@@ -7,6 +7,8 @@ export interface Sent {
   readonly datagrams: number;
   /** All that was charged. */
   readonly bytes: number;
+  /** From the first of it to the last. */
+  readonly overMs: number;
   /** Whether anything waited for the rate. */
   readonly limited: boolean;
 }
@@ -30,6 +32,8 @@ export class Pacer {
   #rate: number;
   #datagrams = 0;
   #bytes = 0;
+  #firstMs = Number.POSITIVE_INFINITY;
+  #lastMs = Number.NEGATIVE_INFINITY;
   #limited = false;
   #limitedMs = 0;
   #waitsSinceMs = Number.POSITIVE_INFINITY;
@@ -71,7 +75,10 @@ export class Pacer {
     const isOpen = this.#all.isOpen(nowMs);
     if (this.#waitsSinceMs < nowMs) this.#limitedMs += nowMs - this.#waitsSinceMs;
     this.#waitsSinceMs = isOpen ? Number.POSITIVE_INFINITY : nowMs;
-    if (!isOpen) this.#limited = true;
+    if (isOpen) {
+      this.#firstMs = Math.min(this.#firstMs, nowMs);
+      this.#lastMs = nowMs;
+    } else this.#limited = true;
     return isOpen;
   }
 
@@ -113,9 +120,16 @@ export class Pacer {
 
   /** What left since the last call. */
   takeSent(): Sent {
-    const sent = { datagrams: this.#datagrams, bytes: this.#bytes, limited: this.#limited };
+    const sent = {
+      datagrams: this.#datagrams,
+      bytes: this.#bytes,
+      overMs: Math.max(0, this.#lastMs - this.#firstMs),
+      limited: this.#limited,
+    };
     this.#datagrams = 0;
     this.#bytes = 0;
+    this.#firstMs = Number.POSITIVE_INFINITY;
+    this.#lastMs = Number.NEGATIVE_INFINITY;
     this.#limited = false;
     return sent;
   }

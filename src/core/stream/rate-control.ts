@@ -6,7 +6,9 @@ import type { Pacer, Sent } from "./pacer.ts";
 
 /** A cut goes to what the receiver got that lost most, less a margin, but no deeper than this. */
 const cutMargin = 0.9;
-const cutMin = 0.25;
+const cutMin = 0.5;
+/** How fast a burst was is measured over no less than this, in milliseconds. */
+const burstMsMin = 50;
 /** A raise is this share of the highest rate, and no more than that of the present one. */
 const raiseShareOfMax = 0.025;
 const raiseShareOfRate = 0.1;
@@ -66,7 +68,9 @@ export class RateControl {
       sent.datagrams >= limits.rateJudgeDatagramsMin && forMs < 2 * limits.rateJudgeMsMax;
     if (telling) {
       const counted = this.#laggards.sortOut(peers, startMs, nowMs);
-      this.#judge(counted, sent, sent.bytes / forMs, nowMs);
+      // What counts is how fast it left while it did: a pause before would make a cut too deep.
+      const overMs = Math.max(burstMsMin, Math.min(sent.overMs, forMs));
+      this.#judge(counted, sent, sent.bytes / overMs, nowMs);
     } else {
       for (const { feedback } of peers) feedback.outlierSinceMs = Number.POSITIVE_INFINITY;
       if (this.#trial !== undefined) this.#undo(peers, this.#trial, nowMs);
