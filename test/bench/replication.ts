@@ -29,16 +29,16 @@ export interface ReplicationResult {
 
 type Run = BareRun;
 
-const sessionCount = 10_000;
+const sessionCount = 200_000;
 const inFlight = 512;
 const value = "v".repeat(100);
 const ids = Array.from({ length: sessionCount }, (_, index) => idOf(index));
 
 /**
  * Real sidecars on loopback, one process that writes (see patch-load.ts). Each update sets one
- * 100-byte attribute of one of 10 000 sessions through the first node; a run ends when every node
+ * 100-byte attribute of one of 200 000 sessions through the first node; a run ends when every node
  * has applied every update. The sessions take turns, so that no update overtakes another of its
- * session and is conflated with it.
+ * session and is conflated with it, also where the writer is faster than the receivers.
  * Runs take turns with those of a bare pipeline: the machine is not the same from minute to minute.
  */
 export async function benchReplication(
