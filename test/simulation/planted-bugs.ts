@@ -256,8 +256,8 @@ const clusterState: readonly PlantedBug[] = [
   {
     name: "who speaks is up, without proof that it lives",
     file: "core/membership/peer-table.js",
-    find: "!peer.proven || ",
-    replace: "",
+    find: "peer.digest = heartbeat.digest;",
+    replace: "peer.digest = heartbeat.digest; peer.proven = true; this.#admit(peer);",
     why: "late datagrams of a dead start make it a peer, or a former start of the node itself",
   },
   {

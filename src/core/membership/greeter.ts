@@ -93,10 +93,10 @@ export class Greeter {
 }
 
 /** Whether it may be that the peer does not know of this node, or this node hardly of it. */
-function isUnsure({ state, name, proven, replaced, ways }: Peer): boolean {
+function isUnsure({ state, name, replaced, ways }: Peer): boolean {
   if (state === "left" || replaced) return false;
-  // One that is still to prove that it lives is pinged, which tells it as much.
-  if (state === "unproven") return proven && name === "";
+  // One that has said its name and is still to prove that it lives is pinged anyway.
+  if (state === "unproven") return name === "";
   return state === "down" || ways.unicastMs === Number.NEGATIVE_INFINITY;
 }
 

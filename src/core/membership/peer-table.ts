@@ -58,12 +58,14 @@ export class PeerTable {
     peer.count = heartbeat.count;
     peer.stubs = heartbeat.stubs;
     peer.digest = heartbeat.digest;
-    this.#admit(peer);
   }
 
-  /** The answer to a ping. One who is about to go answers too, and is not there for that. */
+  /**
+   * The answer to a ping. One who is about to go answers too, and is not there for that; and one
+   * without a name is asked again when it has one: it may come when it is dead and replaced.
+   */
   onAck(peer: Peer, nonce: number): void {
-    if (nonce !== peer.challenge || peer.phase === "leaving") return;
+    if (nonce !== peer.challenge || peer.name === "" || peer.phase === "leaving") return;
     peer.proven = true;
     this.#admit(peer);
   }
@@ -141,7 +143,7 @@ export class PeerTable {
   }
 
   #admit(peer: Peer): void {
-    if (peer.state === "up" || !peer.proven || peer.name === "" || peer.phase === "leaving") return;
+    if (peer.state === "up" || !peer.proven) return;
     const restarted = this.#settleName(peer);
     peer.state = "up";
     peer.wasUp = true;
