@@ -257,13 +257,15 @@ const clusterState: readonly PlantedBug[] = [
     name: "who speaks is up, without proof that it lives",
     file: "core/membership/peer-table.js",
     find: "peer.digest = heartbeat.digest;",
-    replace: "peer.digest = heartbeat.digest; peer.proven = true; this.#admit(peer);",
+    replace: `peer.digest = heartbeat.digest;
+        if (peer.state !== "up")
+            this.#admit(peer);`,
     why: "late datagrams of a dead start make it a peer, or a former start of the node itself",
   },
   {
-    name: "a proof is good for ever",
+    name: "any answer proves that a peer lives",
     file: "core/membership/peer-table.js",
-    find: "peer.proven = false;",
+    find: "nonce !== peer.challenge || ",
     replace: "",
     why: "late datagrams of a dead node bring it back",
   },

@@ -96,7 +96,8 @@ export class LoneReplica {
     };
     receive(frames);
     const peer = this.replica.peers.get(boot);
-    if (peer?.proven === false) receive([{ tag: Tag.ack, nonce: peer.challenge }]);
+    if (peer !== undefined && peer.state !== "up")
+      receive([{ tag: Tag.ack, nonce: peer.challenge }]);
   }
 
   /** A datagram of the peer's stream with these deltas. */

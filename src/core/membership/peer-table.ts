@@ -66,8 +66,7 @@ export class PeerTable {
    */
   onAck(peer: Peer, nonce: number): void {
     if (nonce !== peer.challenge || peer.name === "" || peer.phase === "leaving") return;
-    peer.proven = true;
-    this.#admit(peer);
+    if (peer.state !== "up") this.#admit(peer);
   }
 
   leave(peer: Peer): void {
@@ -143,7 +142,6 @@ export class PeerTable {
   }
 
   #admit(peer: Peer): void {
-    if (peer.state === "up" || !peer.proven) return;
     const restarted = this.#settleName(peer);
     peer.state = "up";
     peer.wasUp = true;
@@ -179,7 +177,6 @@ export class PeerTable {
   /** It has to prove anew that it lives, and an old answer does not count. */
   #doubt(peer: Peer, state: "down" | "left"): void {
     peer.state = state;
-    peer.proven = false;
     peer.challenge = this.#prng.uint32();
     peer.mismatchSinceMs = Number.POSITIVE_INFINITY;
     this.#schedule(peer);

@@ -21,9 +21,8 @@ export class Peer {
   state: PeerState = "unproven";
   phase: Phase = "joining";
   lastHeardMs: number;
-  /** The nonce that it has to answer, and whether it has, since it was last in doubt. */
+  /** The nonce that it has to answer to be up, drawn whenever it is in doubt. */
   challenge = 0;
-  proven = false;
   /** When it is to be asked for proof, and was. */
   proveDueMs = Number.POSITIVE_INFINITY;
   proveAskedMs = Number.NEGATIVE_INFINITY;
