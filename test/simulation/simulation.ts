@@ -28,6 +28,7 @@ import {
   joinInto,
   joinOfSurvivors,
   type Standing,
+  suspectsOf,
   waysOf,
   whyNotConverged,
 } from "./verdict.ts";
@@ -167,7 +168,7 @@ export class Simulation implements World {
     this.#advance(Math.max(this.nowMs, healedMs + settleMs / 2) + settleMs);
     let before = this.#standing();
     this.#advance(this.nowMs + idleMs);
-    for (let windows = 1; windows < idleWindowsMax && this.#refilledSince(before); windows++) {
+    for (let windows = 1; windows < idleWindowsMax && this.#unrestSince(before); windows++) {
       before = this.#standing();
       this.#advance(this.nowMs + idleMs);
     }
@@ -186,14 +187,20 @@ export class Simulation implements World {
     return new Map(
       correctNodes(this.nodes).map((node) => {
         const { rounds, refills } = node.life.replica.counters.reconcile;
-        return [node, { bytes: node.bytesSent, rounds, refills, ways: waysOf(node) }];
+        const suspects = suspectsOf(node);
+        const ways = waysOf(node);
+        return [node, { bytes: node.bytesSent, rounds, refills, suspects, ways }];
       }),
     );
   }
 
   /** Whether sessions ended and made room: it is filled once, and then there is rest. */
-  #refilledSince(before: ReadonlyMap<SimNode, Standing>): boolean {
-    return [...this.#standing()].some(([node, now]) => now.refills !== before.get(node)?.refills);
+  /** Whether a node still got back what it had evicted, or had yet to decide who is dead. */
+  #unrestSince(before: ReadonlyMap<SimNode, Standing>): boolean {
+    return [...this.#standing()].some(([node, { refills }]) => {
+      const then = before.get(node);
+      return refills !== then?.refills || then.suspects > 0;
+    });
   }
 
   /** Whether no node is left that others cannot agree with. */

@@ -189,11 +189,17 @@ export function waysOf({ life: { replica } }: Running): number {
   return ways;
 }
 
+/** How many peers a node asks for a sign of life. */
+export function suspectsOf({ life: { replica } }: Running): number {
+  return [...replica.peers.all()].filter(({ doubts }) => doubts.suspected).length;
+}
+
 /** What a node had done at some moment. */
 export interface Standing {
   readonly bytes: number;
   readonly rounds: number;
   readonly refills: number;
+  readonly suspects: number;
   readonly ways: number;
 }
 
