@@ -28,7 +28,7 @@ interface Fetch {
    * to wait for.
    */
   readonly pulledFrom: Map<Peer, boolean>;
-  /** Who said that it does not hold the session. */
+  /** Who said that it does not hold the session, since this node does not either. */
   readonly without: Set<Peer>;
 }
 
@@ -113,7 +113,7 @@ export class Fetcher {
   onAbsent(peer: Peer, nonce: number, nowMs: number): void {
     const fetch = this.#fetches.get(nonce);
     if (fetch === undefined) return;
-    fetch.without.add(peer);
+    this.#noteWithout(fetch, peer);
     if (this.#store.lacks(fetch.id)) return;
     if (fetch.write !== undefined) {
       if (wrote(peer, fetch.write)) this.#end(nonce, true);
@@ -125,7 +125,13 @@ export class Fetcher {
 
   /** The peer knows of it and has not: it may be with others. */
   onEvicted(peer: Peer, nonce: number): void {
-    this.#fetches.get(nonce)?.without.add(peer);
+    const fetch = this.#fetches.get(nonce);
+    if (fetch !== undefined) this.#noteWithout(fetch, peer);
+  }
+
+  /** Said while this node has the session itself, it does not count once it has evicted that. */
+  #noteWithout(fetch: Fetch, peer: Peer): void {
+    if (!this.#store.has(fetch.id)) fetch.without.add(peer);
   }
 
   /** Whether somebody waits for this session. */
@@ -139,6 +145,7 @@ export class Fetcher {
     if (complete) this.#absences.clear();
     else this.#absences.tick(nowMs);
     for (const [nonce, fetch] of this.#fetches) {
+      if (this.#store.has(fetch.id)) fetch.without.clear();
       if (this.#isSettled(fetch, complete)) this.#end(nonce, true);
       else if (complete && this.#isGone(peers, fetch)) {
         this.#store.dropStub(fetch.id);
