@@ -2,9 +2,10 @@ import { limits } from "../protocol/limits.ts";
 
 /**
  * The vocabulary of the local protocol. A request is `[requestId, verb, ...arguments]`, its reply
- * `[requestId, 0, result]` or `[requestId, 1, code, message]`; PROTOCOL.md has all of it.
+ * `[requestId, 0, result]` or `[requestId, 1, code, message]`; a watch goes on with
+ * `[requestId, 2, events]`. PROTOCOL.md has all of it.
  */
-export const localProtocolVersion = 1;
+export const localProtocolVersion = 2;
 
 /** The numbers are the protocol: only append, never renumber or reuse. */
 export const Verb = {
@@ -20,9 +21,19 @@ export const Verb = {
   stats: 10,
   ping: 11,
   rotate: 12,
+  destroyAll: 13,
+  watch: 14,
+  unwatch: 15,
+  track: 16,
 } as const;
 
-export const Status = { done: 0, refused: 1 } as const;
+export const Status = { done: 0, refused: 1, event: 2 } as const;
+
+/** What may follow the arguments of a write, in a map by these numbers. */
+export const Option = { ack: 1, ifStamp: 2, owner: 3 } as const;
+
+/** What a watch tells of a session. Missed: there was more than the client took in. */
+export const EventKind = { missed: 0, created: 1, changed: 2, destroyed: 3, expired: 4 } as const;
 
 /** Request ids are 1 to this; 0 in a reply means that the request could not be told. */
 export const requestIdMax = 4_294_967_295;
@@ -59,6 +70,8 @@ export const refusals = {
   ],
   nameRepeated: [ErrorCode.invalid, "a request names an attribute twice"],
   numberInvalid: [ErrorCode.invalid, "a time is whole milliseconds from 0 up to ten years"],
+  ownerInvalid: [ErrorCode.invalid, `an owner has 1 to ${limits.ownerBytesMax} bytes of UTF-8`],
+  optionInvalid: [ErrorCode.invalid, "this write has no such option, or not twice"],
   ackInvalid: [
     ErrorCode.invalid,
     `an ack is a number of peers, 1 to ${limits.peersMax}, and 1 to ${limits.confirmMsMax} ms`,
@@ -68,6 +81,14 @@ export const refusals = {
     ErrorCode.invalid,
     `a list takes a prefix, a limit of 1 to ${limits.listPageMax}, and a cursor`,
   ],
+  watchInvalid: [
+    ErrorCode.invalid,
+    `a watch takes a prefix; a connection has up to ${limits.watchesPerClientMax} of them`,
+  ],
+  trackInvalid: [
+    ErrorCode.invalid,
+    `up to ${limits.trackedPerClientMax} sessions are tracked for a connection`,
+  ],
   attributesTooMany: [
     ErrorCode.tooLarge,
     `a session has at most ${limits.attributesPerSessionMax} attributes`,
@@ -75,6 +96,7 @@ export const refusals = {
   sessionTooLarge: [ErrorCode.tooLarge, `a session has at most ${limits.sessionBytesMax} bytes`],
   replyTooLarge: [ErrorCode.tooLarge, "the answer does not fit a frame"],
   sessionExists: [ErrorCode.conflict, "a session of this id is alive"],
+  sessionChanged: [ErrorCode.conflict, "another write came first: the stamp is not the latest"],
   acksTooMany: [ErrorCode.unavailable, "the write is stored, but too many wait for their peers"],
   stillJoining: [ErrorCode.unavailable, "the sidecar has just started and does not know yet"],
   writeNotHere: [ErrorCode.behind, "the write asked for has not arrived at this node in time"],

@@ -1,12 +1,16 @@
-import type { ListPage, SessionView, WriteOutcome } from "../core/commands.ts";
+import type { DestroyedAll, ListPage, SessionView, WriteOutcome } from "../core/commands.ts";
 import { limits } from "../protocol/limits.ts";
+import { ownerName, type Value } from "../session/record.ts";
 import type { Stamp } from "../session/stamp.ts";
 import { type RefusalReason, refusals, Status } from "./messages.ts";
-import type { MsgpackReader, MsgpackWriter } from "./msgpack.ts";
+import type { MsgpackReader } from "./msgpack-reader.ts";
+import type { MsgpackWriter } from "./msgpack-writer.ts";
 
 /** The start of a reply; what follows depends on the request that it answers. */
 export interface ReplyHead {
   readonly requestId: number;
+  /** It is no reply: what a watch tells follows. */
+  readonly isEvent: boolean;
   /** Undefined: the request was done and its result follows. */
   readonly error: { readonly code: string; readonly message: string } | undefined;
 }
@@ -23,6 +27,7 @@ export interface SessionReply {
   readonly stamp: Stamp;
   /** Milliseconds since 1970; 0: never. */
   readonly expiresAtMs: number;
+  readonly owner: string | undefined;
 }
 
 /**
@@ -40,17 +45,23 @@ export function encodeGetReply(
     writer.endFrame(body);
     return;
   }
-  writer.arrayHeader(4);
+  writer.arrayHeader(5);
   writer.number(view.stamp.time);
   writer.number(view.stamp.tag);
   writer.number(view.expiresAtMs);
   let shown = 0;
-  for (const attribute of view.attributes) if (attribute.value !== undefined) shown += 1;
+  let owner: Value | undefined;
+  for (const { name, value } of view.attributes) {
+    if (name === ownerName) owner = value;
+    else if (value !== undefined) shown += 1;
+  }
+  if (owner === undefined) writer.nil();
+  else writer.textValue(owner);
   writer.mapHeader(shown);
-  for (const attribute of view.attributes) {
-    if (attribute.value === undefined) continue;
-    writer.text(attribute.name);
-    writer.value(attribute.value);
+  for (const { name, value } of view.attributes) {
+    if (value === undefined || name === ownerName) continue;
+    writer.text(name);
+    writer.value(value);
   }
   writer.endFrame(body);
 }
@@ -67,6 +78,20 @@ export function encodeWriteReply(
   writer.number(outcome.stamp?.time ?? 0);
   writer.number(outcome.stamp?.tag ?? 0);
   if (confirmations !== undefined) writer.number(confirmations);
+  writer.endFrame(body);
+}
+
+export function encodeDestroyAllReply(
+  writer: MsgpackWriter,
+  requestId: number,
+  { count, stamp, complete }: DestroyedAll,
+): void {
+  const body = begin(writer, requestId);
+  writer.arrayHeader(4);
+  writer.number(count);
+  writer.number(stamp?.time ?? 0);
+  writer.number(stamp?.tag ?? 0);
+  writer.boolean(complete);
   writer.endFrame(body);
 }
 
@@ -89,7 +114,19 @@ export function encodeCountReply(writer: MsgpackWriter, requestId: number, count
   writer.endFrame(body);
 }
 
-export function encodePongReply(writer: MsgpackWriter, requestId: number): void {
+/** Whether there was what was to end. */
+export function encodeUnwatchReply(
+  writer: MsgpackWriter,
+  requestId: number,
+  existed: boolean,
+): void {
+  const body = begin(writer, requestId);
+  writer.boolean(existed);
+  writer.endFrame(body);
+}
+
+/** Done, and there is nothing to say about it. */
+export function encodeNilReply(writer: MsgpackWriter, requestId: number): void {
   const body = begin(writer, requestId);
   writer.nil();
   writer.endFrame(body);
@@ -132,10 +169,13 @@ export function decodeReplyHead(reader: MsgpackReader): ReplyHead | undefined {
   const requestId = reader.number();
   const status = reader.number();
   if (reader.failed) return undefined;
-  if (status === Status.done && count === 3) return { requestId, error: undefined };
+  const isEvent = status === Status.event;
+  if ((status === Status.done || isEvent) && count === 3) {
+    return { requestId, isEvent, error: undefined };
+  }
   if (status !== Status.refused || count !== 4) return undefined;
   const error = { code: reader.text(), message: reader.text() };
-  return reader.finished ? { requestId, error } : undefined;
+  return reader.finished ? { requestId, isEvent, error } : undefined;
 }
 
 /** Undefined: no such session. Each attribute's bytes are a view, valid during the call. */
@@ -144,16 +184,17 @@ export function decodeGetReply(
   attribute: (name: string, bytes: Buffer) => void,
 ): SessionReply | undefined {
   if (reader.nil()) return undefined;
-  if (reader.arrayHeader() !== 4) return malformed(reader);
+  if (reader.arrayHeader() !== 5) return malformed(reader);
   const stamp = { time: reader.number(), tag: reader.number() };
   const expiresAtMs = reader.number();
+  const owner = reader.nil() ? undefined : reader.text();
   const count = reader.mapHeader();
   for (let index = 0; index < count && !reader.failed; index++) {
     const name = reader.text();
     const bytes = reader.bytes();
     if (!reader.failed) attribute(name, bytes);
   }
-  return { stamp, expiresAtMs };
+  return { stamp, expiresAtMs, owner };
 }
 
 export function decodeWriteReply(reader: MsgpackReader): WriteReply {
@@ -162,6 +203,14 @@ export function decodeWriteReply(reader: MsgpackReader): WriteReply {
   const applied = reader.boolean();
   const stamp = { time: reader.number(), tag: reader.number() };
   return { applied, stamp, confirmations: count === 4 ? reader.number() : undefined };
+}
+
+export function decodeDestroyAllReply(reader: MsgpackReader): DestroyedAll {
+  if (reader.arrayHeader() !== 4) malformed(reader);
+  const count = reader.number();
+  const stamp = { time: reader.number(), tag: reader.number() };
+  const complete = reader.boolean();
+  return { count, stamp: stamp.time === 0 ? undefined : stamp, complete };
 }
 
 export function decodeListReply(reader: MsgpackReader): ListPage {
@@ -179,7 +228,11 @@ export function decodeCountReply(reader: MsgpackReader): number {
   return reader.number();
 }
 
-export function decodePongReply(reader: MsgpackReader): void {
+export function decodeUnwatchReply(reader: MsgpackReader): boolean {
+  return reader.boolean();
+}
+
+export function decodeNilReply(reader: MsgpackReader): void {
   if (!reader.nil()) malformed(reader);
 }
 

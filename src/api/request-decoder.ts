@@ -1,81 +1,18 @@
-import { assert } from "../base/assert.ts";
-import type { AckRequest, Lifetime, ListQuery, NamedValue } from "../core/commands.ts";
+import type { NamedValue } from "../core/commands.ts";
 import { limits } from "../protocol/limits.ts";
-import type { Stamp } from "../session/stamp.ts";
-import { type RefusalReason, requestIdMax, Verb } from "./messages.ts";
-import type { MsgpackReader } from "./msgpack.ts";
-
-interface Addressed {
-  readonly requestId: number;
-  readonly id: string;
-}
-
-interface Write extends Addressed {
-  /** The reply waits for peers to have it. */
-  readonly ack: AckRequest | undefined;
-}
-
-export interface GetRequest extends Addressed {
-  readonly verb: typeof Verb.get;
-  /** The reply waits until this write is included. */
-  readonly atLeast: Stamp | undefined;
-}
-
-export interface DestroyRequest extends Write {
-  readonly verb: typeof Verb.destroy;
-}
-
-export interface RotateRequest extends Write {
-  readonly verb: typeof Verb.rotate;
-  readonly newId: string;
-}
-
-export interface StoreRequest extends Write {
-  readonly verb: typeof Verb.create | typeof Verb.set;
-  readonly attributes: readonly NamedValue[];
-  readonly lifetime: Lifetime;
-}
-
-export interface PatchRequest extends Write {
-  readonly verb: typeof Verb.patch;
-  readonly set: readonly NamedValue[];
-  readonly unset: readonly string[];
-}
-
-export interface TouchRequest extends Write {
-  readonly verb: typeof Verb.touch;
-  readonly idleMs: number | undefined;
-}
-
-export interface ListRequest {
-  readonly requestId: number;
-  readonly verb: typeof Verb.list;
-  readonly query: ListQuery;
-}
-
-export type WriteRequest =
-  | StoreRequest
-  | PatchRequest
-  | TouchRequest
-  | DestroyRequest
-  | RotateRequest;
-
-export type Request =
-  | { readonly requestId: number; readonly verb: typeof Verb.hello; readonly version: number }
-  | GetRequest
-  | WriteRequest
-  | ListRequest
-  | {
-      readonly requestId: number;
-      readonly verb: typeof Verb.count | typeof Verb.stats | typeof Verb.ping;
-    };
-
-/** A frame that is no request to act on. `requestId` 0: the frame did not even tell that. */
-export interface BadRequest {
-  readonly requestId: number;
-  readonly verb: 0;
-  readonly reason: RefusalReason;
-}
+import { type RefusalReason, Verb } from "./messages.ts";
+import type { MsgpackReader } from "./msgpack-reader.ts";
+import {
+  bad,
+  isDuration,
+  isName,
+  isOwner,
+  isRequestId,
+  isStamp,
+  isWithin,
+} from "./request-rules.ts";
+import type { BadRequest, FeedRequest, Request, WriteRequest } from "./requests.ts";
+import { isWrite, withOptions } from "./write-options.ts";
 
 /** Foreign bytes: never throws; whatever is wrong with them comes out as a `BadRequest`. */
 export function decodeRequest(reader: MsgpackReader): Request | BadRequest {
@@ -103,23 +40,31 @@ function decodeArguments(
       return decodeGet(reader, requestId, count === 3);
     case Verb.destroy:
       if (!isWrite(count, 1)) break;
-      return withAck(reader, count > 1, decodeDestroy(reader, requestId));
+      return withOptions(reader, count > 1, decodeDestroy(reader, requestId));
     case Verb.create:
     case Verb.set:
       if (!isWrite(count, 4)) break;
-      return withAck(reader, count > 4, decodeStore(reader, requestId, verb));
+      return withOptions(reader, count > 4, decodeStore(reader, requestId, verb));
     case Verb.patch:
       if (!isWrite(count, 3)) break;
-      return withAck(reader, count > 3, decodePatch(reader, requestId));
+      return withOptions(reader, count > 3, decodePatch(reader, requestId));
     case Verb.touch:
       if (!isWrite(count, 2)) break;
-      return withAck(reader, count > 2, decodeTouch(reader, requestId));
+      return withOptions(reader, count > 2, decodeTouch(reader, requestId));
     case Verb.rotate:
       if (!isWrite(count, 2)) break;
-      return withAck(reader, count > 2, decodeRotate(reader, requestId));
+      return withOptions(reader, count > 2, decodeRotate(reader, requestId));
     case Verb.list:
-      if (count !== 3) break;
-      return decodeList(reader, requestId);
+      if (count !== 3 && count !== 4) break;
+      return decodeList(reader, requestId, count === 4);
+    case Verb.destroyAll:
+      if (count !== 2) break;
+      return decodeDestroyAll(reader, requestId);
+    case Verb.watch:
+    case Verb.unwatch:
+    case Verb.track:
+      if (count !== 1) break;
+      return decodeFeed(reader, requestId, verb);
     case Verb.count:
     case Verb.stats:
     case Verb.ping:
@@ -192,7 +137,7 @@ function decodePatch(reader: MsgpackReader, requestId: number): WriteRequest | B
     const names = [...set.map((attribute) => attribute.name), ...unset];
     if (hasRepetition(names)) return bad(requestId, "nameRepeated", reader);
   }
-  return { requestId, verb: Verb.patch, id, set, unset, ack: undefined };
+  return { requestId, verb: Verb.patch, id, set, unset, ack: undefined, ifStamp: undefined };
 }
 
 function decodeTouch(reader: MsgpackReader, requestId: number): WriteRequest | BadRequest {
@@ -203,15 +148,47 @@ function decodeTouch(reader: MsgpackReader, requestId: number): WriteRequest | B
   return { requestId, verb: Verb.touch, id, idleMs, ack: undefined };
 }
 
-function decodeList(reader: MsgpackReader, requestId: number): Request | BadRequest {
+function decodeList(
+  reader: MsgpackReader,
+  requestId: number,
+  hasOwner: boolean,
+): Request | BadRequest {
   const prefix = reader.text();
   const prefixFits = reader.textBytes <= limits.sessionIdBytesMax;
   const limit = reader.number();
   const limitFits = Number.isInteger(limit) && limit >= 1 && limit <= limits.listPageMax;
   const cursor = reader.text();
   const cursorFits = reader.textBytes <= limits.localCursorBytesMax;
-  if (!prefixFits || !limitFits || !cursorFits) return bad(requestId, "listInvalid");
-  return { requestId, verb: Verb.list, query: { prefix, limit, cursor } };
+  if (!prefixFits || !limitFits || !cursorFits) return bad(requestId, "listInvalid", reader);
+  const owner = hasOwner ? reader.textValue() : undefined;
+  if (hasOwner && !isOwner(reader)) return bad(requestId, "ownerInvalid", reader);
+  return { requestId, verb: Verb.list, query: { prefix, owner, limit, cursor } };
+}
+
+function decodeDestroyAll(reader: MsgpackReader, requestId: number): Request | BadRequest {
+  const owner = reader.textValue();
+  if (!isOwner(reader)) return bad(requestId, "ownerInvalid", reader);
+  const except = reader.nil() ? undefined : reader.text();
+  if (except !== undefined && !isName(reader)) return bad(requestId, "idInvalid", reader);
+  return { requestId, verb: Verb.destroyAll, owner, except };
+}
+
+function decodeFeed(
+  reader: MsgpackReader,
+  requestId: number,
+  verb: FeedRequest["verb"],
+): Request | BadRequest {
+  if (verb === Verb.watch) {
+    const prefix = reader.text();
+    const isShort = reader.textBytes <= limits.sessionIdBytesMax;
+    return isShort ? { requestId, verb, prefix } : bad(requestId, "watchInvalid", reader);
+  }
+  const number = reader.number();
+  if (verb === Verb.unwatch) return { requestId, verb, watch: number };
+  if (number !== 0 && !isWithin(number, limits.trackedPerClientMax)) {
+    return bad(requestId, "trackInvalid", reader);
+  }
+  return { requestId, verb, countMax: number };
 }
 
 function decodeAttributes(reader: MsgpackReader): NamedValue[] | RefusalReason {
@@ -228,60 +205,8 @@ function decodeAttributes(reader: MsgpackReader): NamedValue[] | RefusalReason {
   return hasRepetition(attributes.map((attribute) => attribute.name)) ? "nameRepeated" : attributes;
 }
 
-/** About the text that was read last: whether it may be a session id or an attribute's name. */
-function isName(reader: MsgpackReader): boolean {
-  return reader.textBytes >= 1 && reader.textBytes <= limits.sessionIdBytesMax;
-}
-
-assert(
-  limits.sessionIdBytesMax === limits.attributeNameBytesMax,
-  "one rule serves for ids and names",
-);
-
 function hasRepetition(names: readonly string[]): boolean {
   return new Set(names).size !== names.length;
-}
-
-function isRequestId(value: number): boolean {
-  return Number.isInteger(value) && value >= 1 && value <= requestIdMax;
-}
-
-function isStamp({ time, tag }: Stamp): boolean {
-  return isWithin(time, Number.MAX_SAFE_INTEGER) && (tag === 0 || isWithin(tag, 4_294_967_295));
-}
-
-function isDuration(value: number | undefined): boolean {
-  if (value === undefined) return true;
-  return Number.isSafeInteger(value) && value >= 0 && value <= limits.durationMsMax;
-}
-
-/** `reader`: the rest of the frame is not worth reading; where it ends is known. */
-function bad(requestId: number, reason: RefusalReason, reader?: MsgpackReader): BadRequest {
-  if (reader !== undefined && !reader.failed) reader.skipRest();
-  return { requestId, verb: 0, reason };
-}
-
-/** Whether a write that takes so many arguments has them, and perhaps an ack behind them. */
-function isWrite(count: number, taken: number): boolean {
-  return count === taken || count === taken + 1;
-}
-
-/** The write with the ack that follows its arguments: `[peers, timeoutMs]`, or nil. */
-function withAck(
-  reader: MsgpackReader,
-  hasAck: boolean,
-  write: WriteRequest | BadRequest,
-): WriteRequest | BadRequest {
-  if (write.verb === 0 || !hasAck || reader.nil()) return write;
-  if (reader.arrayHeader() !== 2) reader.fail();
-  const ack = { peers: reader.number(), timeoutMs: reader.number() };
-  const isValid =
-    isWithin(ack.peers, limits.peersMax) && isWithin(ack.timeoutMs, limits.confirmMsMax);
-  return isValid ? { ...write, ack } : bad(write.requestId, "ackInvalid");
-}
-
-function isWithin(value: number, max: number): boolean {
-  return Number.isInteger(value) && value >= 1 && value <= max;
 }
 
 function readOptional(reader: MsgpackReader): number | undefined {

@@ -1,29 +1,44 @@
 import { unreachable } from "../base/assert.ts";
 import type { AckRequest, Refusal, WriteOutcome } from "../core/commands.ts";
+import type { Subscription } from "./change-feed.ts";
 import { localProtocolVersion, type RefusalReason, Verb } from "./messages.ts";
-import type { MsgpackWriter } from "./msgpack.ts";
+import type { MsgpackWriter } from "./msgpack-writer.ts";
 import {
   encodeCountReply,
+  encodeDestroyAllReply,
   encodeGetReply,
   encodeListReply,
-  encodePongReply,
+  encodeNilReply,
   encodeRefusal,
   encodeReportReply,
+  encodeUnwatchReply,
   encodeWriteReply,
 } from "./reply-codec.ts";
-import type { Request, WriteRequest } from "./request-decoder.ts";
+import type {
+  DestroyAllRequest,
+  FeedRequest,
+  GetRequest,
+  PatchRequest,
+  Request,
+  WriteRequest,
+} from "./requests.ts";
 import type { ServerCounters } from "./server-counters.ts";
 import type { SessionService } from "./service.ts";
 
 const reasonOf: Readonly<Record<Refusal, RefusalReason>> = {
   exists: "sessionExists",
+  changed: "sessionChanged",
   too_large: "sessionTooLarge",
   too_many_attributes: "attributesTooMany",
   bad_id: "idInvalid",
 };
 
-/** Runs what writes a reply outside of the turn of its request, unless the client has gone. */
-export type Later = (write: () => void) => void;
+/** Whose requests are handled. */
+export interface Caller {
+  /** Runs what writes a reply outside of the turn of its request, unless the client has gone. */
+  later(write: () => void): void;
+  readonly subscription: Subscription;
+}
 
 const nothing: readonly string[] = [];
 
@@ -41,12 +56,13 @@ export class RequestHandler {
 
   /**
    * Handles the request now, or once what it is about is known here, or replies once peers have
-   * confirmed. What is written later is written through `later`, which sees to it that it leaves.
+   * confirmed. What is written later is written through the caller, which sees to it that it
+   * leaves.
    */
-  handle(request: Request, later: Later): void {
+  handle(request: Request, caller: Caller): void {
     const unknown = this.#unknownSessions(request);
     if (unknown.length === 0) {
-      this.#handle(request, later);
+      this.#handle(request, caller);
       return;
     }
     const write = request.verb === Verb.get ? request.atLeast : undefined;
@@ -56,7 +72,7 @@ export class RequestHandler {
       this.#service.fetch(id, write, (isKnown) => {
         known &&= isKnown;
         open -= 1;
-        if (open === 0) later(() => this.#fetched(request, known, later));
+        if (open === 0) caller.later(() => this.#fetched(request, known, caller));
       });
     }
   }
@@ -70,45 +86,53 @@ export class RequestHandler {
     return [request.id, request.newId].filter((id) => !this.#service.knows(id));
   }
 
-  #fetched(request: Request, known: boolean, later: Later): void {
-    if (known) this.#handle(request, later);
+  #fetched(request: Request, known: boolean, caller: Caller): void {
+    if (known) this.#handle(request, caller);
     else if (request.verb === Verb.get && request.atLeast !== undefined) {
       this.refuse(request.requestId, "writeNotHere");
     } else this.refuse(request.requestId, "stillJoining");
   }
 
-  #handle(request: Request, later: Later): void {
+  #handle(request: Request, caller: Caller): void {
     const { requestId } = request;
     const service = this.#service;
     const writer = this.#writer;
     switch (request.verb) {
       case Verb.get:
-        encodeGetReply(writer, requestId, service.get(request.id));
+        this.#get(request, caller);
         break;
       case Verb.create:
         this.#wrote(
           request,
           service.create(request.id, request.attributes, request.lifetime),
-          later,
+          caller,
         );
         break;
       case Verb.set:
-        this.#wrote(request, service.set(request.id, request.attributes, request.lifetime), later);
+        this.#wrote(request, service.set(request.id, request.attributes, request.lifetime), caller);
         break;
       case Verb.patch:
-        this.#wrote(request, service.patch(request.id, request.set, request.unset), later);
+        this.#wrote(request, this.#patch(request), caller);
         break;
       case Verb.touch:
-        this.#wrote(request, service.touch(request.id, request.idleMs), later);
+        this.#wrote(request, service.touch(request.id, request.idleMs), caller);
         break;
       case Verb.destroy:
-        this.#wrote(request, service.destroy(request.id), later);
+        this.#wrote(request, service.destroy(request.id), caller);
         break;
       case Verb.rotate:
-        this.#wrote(request, service.rotate(request.id, request.newId), later);
+        this.#wrote(request, service.rotate(request.id, request.newId), caller);
         break;
       case Verb.list:
         encodeListReply(writer, requestId, service.list(request.query));
+        break;
+      case Verb.destroyAll:
+        this.#destroyAll(request);
+        break;
+      case Verb.watch:
+      case Verb.unwatch:
+      case Verb.track:
+        this.#feed(request, caller.subscription);
         break;
       case Verb.count:
         encodeCountReply(writer, requestId, service.count());
@@ -117,7 +141,7 @@ export class RequestHandler {
         encodeReportReply(writer, requestId, service.stats());
         break;
       case Verb.ping:
-        encodePongReply(writer, requestId);
+        encodeNilReply(writer, requestId);
         break;
       case Verb.hello:
         this.#hello(requestId);
@@ -130,6 +154,37 @@ export class RequestHandler {
   refuse(requestId: number, reason: RefusalReason): void {
     this.#counters.refusals[reason] += 1;
     encodeRefusal(this.#writer, requestId, reason);
+  }
+
+  #get({ requestId, id }: GetRequest, { subscription }: Caller): void {
+    const view = this.#service.get(id);
+    encodeGetReply(this.#writer, requestId, view);
+    if (view !== undefined) subscription.read(id);
+  }
+
+  #patch({ id, set, unset, ifStamp }: PatchRequest): WriteOutcome {
+    return this.#service.patch(id, set, unset, ifStamp);
+  }
+
+  /** A node that is joining does not know yet what there is to destroy. */
+  #destroyAll({ requestId, owner, except }: DestroyAllRequest): void {
+    const outcome = this.#service.destroyAll(owner, except);
+    if (outcome === undefined) this.refuse(requestId, "stillJoining");
+    else encodeDestroyAllReply(this.#writer, requestId, outcome);
+  }
+
+  #feed(request: FeedRequest, subscription: Subscription): void {
+    const { requestId } = request;
+    if (request.verb === Verb.unwatch) {
+      encodeUnwatchReply(this.#writer, requestId, subscription.unwatch(request.watch));
+      return;
+    }
+    if (request.verb === Verb.track) subscription.setTracking(requestId, request.countMax);
+    else if (!subscription.watch(requestId, request.prefix)) {
+      this.refuse(requestId, "watchInvalid");
+      return;
+    }
+    encodeNilReply(this.#writer, requestId);
   }
 
   #hello(requestId: number): void {
@@ -145,19 +200,19 @@ export class RequestHandler {
     encodeReportReply(this.#writer, requestId, report);
   }
 
-  #wrote(request: WriteRequest, outcome: WriteOutcome, later: Later): void {
+  #wrote(request: WriteRequest, outcome: WriteOutcome, caller: Caller): void {
     const { requestId, ack } = request;
     if (outcome.refusal !== undefined) this.refuse(requestId, reasonOf[outcome.refusal]);
     else if (ack === undefined) encodeWriteReply(this.#writer, requestId, outcome);
     else if (outcome.stamp === undefined) encodeWriteReply(this.#writer, requestId, outcome, 0);
-    else this.#confirm(request, ack, outcome, later);
+    else this.#confirm(request, ack, outcome, caller);
   }
 
-  #confirm(request: WriteRequest, ack: AckRequest, outcome: WriteOutcome, later: Later): void {
+  #confirm(request: WriteRequest, ack: AckRequest, outcome: WriteOutcome, caller: Caller): void {
     const { requestId } = request;
     const id = request.verb === Verb.rotate ? request.newId : request.id;
     const waits = this.#service.confirm(id, ack, (peers) => {
-      later(() => encodeWriteReply(this.#writer, requestId, outcome, peers));
+      caller.later(() => encodeWriteReply(this.#writer, requestId, outcome, peers));
     });
     if (!waits) this.refuse(requestId, "acksTooMany");
   }

@@ -1,15 +1,19 @@
 import type { Socket } from "node:net";
 import { limits } from "../protocol/limits.ts";
+import type { ChangeFeed, Subscription } from "./change-feed.ts";
 import { FrameSplitter } from "./framing.ts";
 import { localProtocolVersion, type RefusalReason, Verb } from "./messages.ts";
-import { MsgpackReader, type MsgpackWriter } from "./msgpack.ts";
-import { type BadRequest, decodeRequest, type Request } from "./request-decoder.ts";
-import type { RequestHandler } from "./request-handler.ts";
+import { MsgpackReader } from "./msgpack-reader.ts";
+import type { MsgpackWriter } from "./msgpack-writer.ts";
+import { decodeRequest } from "./request-decoder.ts";
+import type { Caller, RequestHandler } from "./request-handler.ts";
+import type { BadRequest, Request } from "./requests.ts";
 import type { ServerCounters } from "./server-counters.ts";
 
 /** What the connections of a server share. */
 export interface ConnectionSurroundings {
   readonly handler: RequestHandler;
+  readonly feed: ChangeFeed;
   /** Where the handler writes; empty whenever no connection is at work. */
   readonly writer: MsgpackWriter;
   readonly counters: ServerCounters;
@@ -21,28 +25,35 @@ export interface ConnectionSurroundings {
 type State = "open" | "paused" | "refused";
 
 /**
- * One app process. All requests of a chunk are served in one go and their replies leave in one
- * write. A client that does not read its replies is not read from either, in the middle of a chunk
- * if need be: a few bytes of requests can ask for megabytes.
+ * One app process. The requests of a chunk are served in one go and their replies leave in one
+ * write; after a share of them the other clients have their turn, so that one with much to do does
+ * not keep those with little waiting. A client that does not read its replies is not read from
+ * either, in the middle of a chunk if need be: a few bytes of requests can ask for megabytes.
  */
-export class ServerConnection {
+export class ServerConnection implements Caller {
+  readonly subscription: Subscription;
   readonly #socket: Socket;
   readonly #surroundings: ConnectionSurroundings;
   readonly #splitter = new FrameSplitter(limits.localFrameBytesMax);
   readonly #reader = new MsgpackReader();
   #state: State = "open";
   #greeted = false;
+  /** The rest of the requests that came is for the next turn. */
+  #yielding: NodeJS.Immediate | undefined;
+  /** The subscription waits for room. */
+  #tellDue = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(socket: Socket, surroundings: ConnectionSurroundings) {
     this.#socket = socket;
     this.#surroundings = surroundings;
+    this.subscription = surroundings.feed.subscribe((write) => this.#tell(write));
     socket.on("data", (chunk: Buffer) => this.#receive(chunk));
     socket.on("drain", () => this.#drained());
     socket.on("error", () => {
       surroundings.counters.connectionsBroken += 1;
     });
-    socket.on("close", () => clearTimeout(this.#timer));
+    socket.on("close", () => this.#closed());
   }
 
   /** Says why, and leaves the client a moment to read it before the connection is cut. */
@@ -61,23 +72,35 @@ export class ServerConnection {
   #receive(chunk: Buffer): void {
     if (this.#state === "refused") return;
     this.#splitter.feed(chunk);
-    if (this.#state === "open") this.#work();
+    if (this.#state === "open" && this.#yielding === undefined) this.#work();
   }
 
   #work(): void {
     const { backlogBytesMax, writer } = this.#surroundings;
+    let turnLeft: number = limits.localRequestsPerTurnMax;
     do {
       const room = backlogBytesMax - this.#socket.writableLength;
       let more = true;
-      while (more && this.#state === "open" && writer.position <= room) {
+      while (more && this.#state === "open" && writer.position <= room && turnLeft > 0) {
         more = this.#splitter.next();
         if (more) this.#serve();
+        turnLeft -= 1;
       }
       if (this.#splitter.oversize && this.#state === "open") this.refuse(0, "oversizeFrame");
       this.#flush();
-      if (!more || this.#state !== "open") break;
-    } while (this.#socket.writableLength <= backlogBytesMax);
-    if (this.#state === "open" && this.#socket.writableLength > backlogBytesMax) this.#pause();
+      if (!more || this.#state !== "open") return;
+    } while (turnLeft > 0 && this.#socket.writableLength <= backlogBytesMax);
+    if (this.#socket.writableLength > backlogBytesMax) this.#pause();
+    else this.#yield();
+  }
+
+  #yield(): void {
+    this.#socket.pause();
+    this.#yielding = setImmediate(() => {
+      this.#yielding = undefined;
+      this.#socket.resume();
+      if (this.#state === "open") this.#work();
+    });
   }
 
   #serve(): void {
@@ -86,16 +109,22 @@ export class ServerConnection {
     const request = decodeRequest(this.#reader);
     this.#surroundings.counters.requests += 1;
     if (request.verb !== 0 && this.#greeted && request.verb !== Verb.hello) {
-      this.#surroundings.handler.handle(request, this.#later);
+      this.#surroundings.handler.handle(request, this);
     } else this.#serveUnusual(request);
   }
 
   /** A reply that had to wait for peers. */
-  readonly #later = (write: () => void): void => {
+  later(write: () => void): void {
     if (this.#state === "refused" || this.#socket.destroyed) return;
     write();
     this.#flush();
-  };
+  }
+
+  /** What the subscription has to say, once there is room for it. */
+  #tell(write: (writer: MsgpackWriter) => void): void {
+    this.#tellDue = this.#socket.writableLength > this.#surroundings.backlogBytesMax;
+    if (!this.#tellDue) this.later(() => write(this.#surroundings.writer));
+  }
 
   #serveUnusual(request: Request | BadRequest): void {
     const { handler } = this.#surroundings;
@@ -106,7 +135,7 @@ export class ServerConnection {
       if (request.version !== localProtocolVersion) this.refuse(requestId, "versionUnknown");
       else {
         this.#greeted = true;
-        handler.handle(request, this.#later);
+        handler.handle(request, this);
       }
     } else if (!this.#greeted) this.refuse(requestId, "helloMissing");
     else if (request.verb === 0) handler.refuse(requestId, request.reason);
@@ -139,10 +168,17 @@ export class ServerConnection {
   }
 
   #drained(): void {
+    if (this.#tellDue) this.subscription.flush();
     if (this.#state !== "paused") return;
     clearTimeout(this.#timer);
     this.#state = "open";
     this.#socket.resume();
     this.#work();
+  }
+
+  #closed(): void {
+    clearTimeout(this.#timer);
+    clearImmediate(this.#yielding);
+    this.subscription.close();
   }
 }

@@ -1,6 +1,7 @@
 import { createServer, type Socket } from "node:net";
 import { limits } from "../protocol/limits.ts";
-import { MsgpackWriter } from "./msgpack.ts";
+import { ChangeFeed } from "./change-feed.ts";
+import { MsgpackWriter } from "./msgpack-writer.ts";
 import { RequestHandler } from "./request-handler.ts";
 import { type ConnectionSurroundings, ServerConnection } from "./server-connection.ts";
 import { createServerCounters, type ServerCounters } from "./server-counters.ts";
@@ -36,6 +37,7 @@ export async function startServer(options: ServerOptions): Promise<LocalServer> 
   const surroundings: ConnectionSurroundings = {
     writer,
     counters,
+    feed: new ChangeFeed((observer) => options.service.observe(observer)),
     handler: new RequestHandler(options.service, writer, counters),
     backlogBytesMax: options.backlogBytesMax ?? limits.localBacklogBytesMax,
     backlogMsMax: options.backlogMsMax ?? limits.localBacklogMsMax,

@@ -1,5 +1,6 @@
 import type {
   AckRequest,
+  DestroyedAll,
   Lifetime,
   ListPage,
   ListQuery,
@@ -7,6 +8,8 @@ import type {
   SessionView,
   WriteOutcome,
 } from "../core/commands.ts";
+import type { Observer } from "../core/store/change.ts";
+import type { Value } from "../session/record.ts";
 import type { Stamp } from "../session/stamp.ts";
 
 /** What the local socket offers; the daemon implements it over the replica. All calls are local. */
@@ -34,8 +37,16 @@ export interface SessionService {
    * was destroyed stays destroyed (`applied: false`): a slow request cannot undo a logout.
    */
   set(id: string, attributes: readonly NamedValue[], lifetime: Lifetime): WriteOutcome;
-  /** Changes some attributes of a live session; `applied: false` when there is none. */
-  patch(id: string, set: readonly NamedValue[], unset: readonly string[]): WriteOutcome;
+  /**
+   * Changes some attributes of a live session; `applied: false` when there is none. Refused with
+   * `changed` when `ifStamp` is given and is not the stamp that `get` shows.
+   */
+  patch(
+    id: string,
+    set: readonly NamedValue[],
+    unset: readonly string[],
+    ifStamp: Stamp | undefined,
+  ): WriteOutcome;
   /** Extends a live session; `idleMs` changes how long it may stay unused. */
   touch(id: string, idleMs: number | undefined): WriteOutcome;
   destroy(id: string): WriteOutcome;
@@ -44,6 +55,10 @@ export interface SessionService {
    * one is alive; `applied: false` when there is no session of the old id.
    */
   rotate(id: string, newId: string): WriteOutcome;
+  /** Ends all sessions of an owner but one; undefined: which those are is not known yet. */
+  destroyAll(owner: Value, except: string | undefined): DestroyedAll | undefined;
+  /** Has changes of sessions told, by clients here and by peers; undefined: no more. */
+  observe(observer: Observer | undefined): void;
   list(query: ListQuery): ListPage;
   count(): number;
   stats(): Record<string, unknown>;

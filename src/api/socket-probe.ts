@@ -1,7 +1,8 @@
 import { connect, type Socket } from "node:net";
 import { limits } from "../protocol/limits.ts";
 import { FrameSplitter } from "./framing.ts";
-import { MsgpackReader, MsgpackWriter } from "./msgpack.ts";
+import { MsgpackReader } from "./msgpack-reader.ts";
+import { MsgpackWriter } from "./msgpack-writer.ts";
 import { decodeReplyHead, decodeReportReply } from "./reply-codec.ts";
 import { encodeHello } from "./request-encoder.ts";
 

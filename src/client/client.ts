@@ -1,16 +1,19 @@
 import { EventEmitter } from "node:events";
+import { decodeInvalidations } from "../api/event-codec.ts";
 import { Verb } from "../api/messages.ts";
-import type { MsgpackReader, MsgpackWriter } from "../api/msgpack.ts";
+import type { MsgpackReader } from "../api/msgpack-reader.ts";
+import type { MsgpackWriter } from "../api/msgpack-writer.ts";
 import {
   decodeCountReply,
-  decodeGetReply,
+  decodeDestroyAllReply,
   decodeListReply,
-  decodePongReply,
+  decodeNilReply,
   decodeReportReply,
   decodeWriteReply,
 } from "../api/reply-codec.ts";
 import {
   encodeDestroy,
+  encodeDestroyAll,
   encodeGet,
   encodeHello,
   encodeList,
@@ -23,86 +26,27 @@ import {
 import { limits } from "../protocol/limits.ts";
 import { Connection } from "./connection.ts";
 import { invalid, malformedReply } from "./errors.ts";
+import { NearCache, type NearCacheStats } from "./near-cache.ts";
+import type {
+  AckOptions,
+  ClientOptions,
+  DestroyAllOptions,
+  DestroyAllResult,
+  GetOptions,
+  LifetimeOptions,
+  ListOptions,
+  OwnerOptions,
+  PatchOptions,
+  SessionList,
+  SidecarInfo,
+  WatchOptions,
+  WriteResult,
+} from "./options.ts";
+import { trackRequestId } from "./pending-requests.ts";
+import { decodeSession, type Session } from "./session.ts";
 import { parseStamp, stampText } from "./stamp-text.ts";
-import { packAttributes, setOwn, unpackReport, unpackValue } from "./values.ts";
-
-export interface ClientOptions {
-  /** Path of the sidecar's Unix socket; by default where sidecars listen by default. */
-  readonly socket?: string | undefined;
-  /** How long a request may take before it rejects, in milliseconds; 1000 by default. */
-  readonly timeoutMs?: number | undefined;
-}
-
-/** In milliseconds; 0: no limit. Left out: the sidecar's default, or unchanged. */
-export interface LifetimeOptions {
-  /** How long the session lives unused. */
-  readonly idleMs?: number | undefined;
-  /** How long it lives at most. */
-  readonly absoluteMs?: number | undefined;
-}
-
-/** Writes are acknowledged when the local sidecar has them, unless more is asked for. */
-export interface AckOptions {
-  /** Wait until so many other nodes have the write. */
-  readonly ack?: number | undefined;
-  /** But no longer than this; 500 by default, and less than the client's `timeoutMs`. */
-  readonly ackTimeoutMs?: number | undefined;
-}
-
-export interface WriteResult {
-  /** Whether there was such a session; of create and set: whether it is now stored. */
-  readonly applied: boolean;
-  /** Names this write, for `atLeast`; undefined: nothing had to be written. */
-  readonly stamp: string | undefined;
-  /**
-   * With `ack`: how many other nodes have the write. Fewer than asked for when the time was over
-   * first; the write goes on its way all the same.
-   */
-  readonly confirmations: number | undefined;
-}
-
-export interface GetOptions {
-  /** The stamp of an earlier write, on whatever node: what is returned includes it. */
-  readonly atLeast?: string | undefined;
-}
-
-export interface Session<T extends object = Record<string, unknown>> {
-  readonly id: string;
-  readonly attributes: T;
-  /** Names the latest write that this session holds; equal stamps mean equal content. */
-  readonly stamp: string;
-  /** Milliseconds since 1970; undefined: never. */
-  readonly expiresAt: number | undefined;
-}
-
-export interface PatchOptions extends AckOptions {
-  readonly set?: object | undefined;
-  readonly unset?: readonly string[] | undefined;
-}
-
-export interface ListOptions {
-  /** Of the session ids wanted. */
-  readonly prefix?: string | undefined;
-  /** How many at most: 1 to 1000, which is the default. */
-  readonly limit?: number | undefined;
-  /** From the page before. */
-  readonly cursor?: string | undefined;
-}
-
-export interface SessionList {
-  readonly sessions: readonly { readonly id: string; readonly expiresAt: number | undefined }[];
-  /** For the next page, which may be short or empty; left out: this was the last. */
-  readonly cursor?: string;
-}
-
-export interface SidecarInfo {
-  readonly protocol: number;
-  readonly version: string;
-  readonly node: string;
-  readonly cluster: string;
-  readonly state: string;
-  readonly pid: number;
-}
+import { packAttributes, unpackReport } from "./values.ts";
+import { type SessionEvent, type Watch, Watches } from "./watches.ts";
 
 const timeoutMsDefault = 1_000;
 
@@ -115,6 +59,8 @@ const timeoutMsDefault = 1_000;
 export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
   readonly #connection: Connection;
   readonly #timeoutMs: number;
+  readonly #near: NearCache | undefined;
+  readonly #watches = new Watches();
   #closing: Promise<void> | undefined;
 
   constructor(options: ClientOptions = {}) {
@@ -124,12 +70,24 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
       throw invalid("timeoutMs is not a number of milliseconds above 0");
     }
     this.#timeoutMs = timeoutMs;
+    this.#near = options.nearCache && new NearCache(options.nearCache);
     this.#connection = new Connection({
       path: options.socket || undefined,
       timeoutMs,
-      connected: () => this.emit("connect"),
-      disconnected: () => this.emit("disconnect"),
+      // The sidecar forgets in another order: twice as many, so that it does not before this does.
+      trackCountMax: 2 * (this.#near?.countMax ?? 0),
+      connected: () => this.#connected(),
+      disconnected: () => {
+        this.#near?.clear();
+        this.emit("disconnect");
+      },
+      event: (requestId, reader) => this.#onEvent(requestId, reader),
     });
+  }
+
+  /** How the near cache does; undefined: there is none. */
+  get nearCacheStats(): NearCacheStats | undefined {
+    return this.#near?.stats;
   }
 
   /** Resolves when the sidecar has answered; rejects when the attempt to reach it fails. */
@@ -141,7 +99,7 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
   async create(
     id: string,
     attributes: object,
-    options: LifetimeOptions & AckOptions = {},
+    options: LifetimeOptions & OwnerOptions & AckOptions = {},
   ): Promise<WriteResult> {
     return this.#store(Verb.create, { id, attributes, options });
   }
@@ -155,11 +113,16 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
     options: GetOptions = {},
   ): Promise<Session<T> | undefined> {
     requireText(id);
-    const atLeast = options.atLeast === undefined ? undefined : parseStamp(options.atLeast);
+    const { atLeast, mutable = false } = options;
+    // What another program stored under a name is its affair; T is the app's word for it.
+    const copy = this.#nearCopy(id, options) as Session<T> | undefined;
+    if (copy !== undefined) return copy;
+    const stamp = atLeast === undefined ? undefined : parseStamp(atLeast);
+    const near = this.#near;
     return this.#connection.request(
-      (writer, requestId) => encodeGet(writer, requestId, { id, atLeast }),
-      (reader) => decodeSession<T>(id, reader),
-    );
+      (writer, requestId) => encodeGet(writer, requestId, { id, atLeast: stamp }),
+      (reader) => (near ? near.keep(id, reader, mutable) : decodeSession(id, reader)),
+    ) as Promise<Session<T> | undefined>;
   }
 
   /**
@@ -169,7 +132,7 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
   async set(
     id: string,
     attributes: object,
-    options: LifetimeOptions & AckOptions = {},
+    options: LifetimeOptions & OwnerOptions & AckOptions = {},
   ): Promise<WriteResult> {
     return this.#store(Verb.set, { id, attributes, options });
   }
@@ -182,9 +145,12 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
       changes.unset === undefined ? packed.absent : [...changes.unset, ...packed.absent];
     for (const name of unset) requireText(name);
     for (const { name } of packed.attributes) requireText(name);
+    requireOwner(changes.owner);
+    const { owner } = changes;
+    const ifStamp = changes.ifStamp === undefined ? undefined : parseStamp(changes.ifStamp);
     const ack = this.#ackOf(changes);
-    const patch = { id, set: packed.attributes, unset, ack };
-    return this.#write((writer, requestId) => encodePatch(writer, requestId, patch));
+    const patch = { id, set: packed.attributes, unset, owner, ifStamp, ack };
+    return this.#write([id], (writer, requestId) => encodePatch(writer, requestId, patch));
   }
 
   /** Counts as a use of the session. */
@@ -196,13 +162,15 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
     requireText(id);
     requireDuration(idleMs);
     const touch = { id, idleMs, ack: this.#ackOf(options) };
-    return this.#write((writer, requestId) => encodeTouch(writer, requestId, touch));
+    // A copy shows an end that is too early then, and is not used beyond it.
+    const changed = idleMs === undefined ? [] : [id];
+    return this.#write(changed, (writer, requestId) => encodeTouch(writer, requestId, touch));
   }
 
   async destroy(id: string, options: AckOptions = {}): Promise<WriteResult> {
     requireText(id);
     const destroy = { id, ack: this.#ackOf(options) };
-    return this.#write((writer, requestId) => encodeDestroy(writer, requestId, destroy));
+    return this.#write([id], (writer, requestId) => encodeDestroy(writer, requestId, destroy));
   }
 
   /**
@@ -214,16 +182,45 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
     requireText(id);
     requireText(newId);
     const rotate = { id, newId, ack: this.#ackOf(options) };
-    return this.#write((writer, requestId) => encodeRotate(writer, requestId, rotate));
+    return this.#write([id, newId], (writer, requestId) => encodeRotate(writer, requestId, rotate));
   }
 
-  /** A page of the sessions of this node, in no useful order. */
+  /**
+   * Ends all sessions of an owner, or all but one: "log out everywhere". One that another node
+   * creates at the same moment stays. Rejects with SESSIONCAST_UNAVAILABLE while the sidecar, just
+   * started, does not know all sessions yet.
+   */
+  async destroyAll({ owner, except }: DestroyAllOptions): Promise<DestroyAllResult> {
+    requireText(owner);
+    requireOwner(owner);
+    if (except !== undefined) requireText(except);
+    this.#near?.clear();
+    const { count, stamp, complete } = await this.#connection.request(
+      (writer, requestId) => encodeDestroyAll(writer, requestId, { owner, except }),
+      decodeDestroyAllReply,
+    );
+    this.#near?.clear();
+    return { count, stamp: stamp && stampText(stamp), complete };
+  }
+
+  /**
+   * Tells of changes of sessions, also of those that arrive from other nodes, until it is closed or
+   * the client is. When the connection breaks it is set up again, and `missed` is told.
+   */
+  async watch(options: WatchOptions, listener: (event: SessionEvent) => void): Promise<Watch> {
+    const { prefix = "" } = options;
+    requireText(prefix);
+    return this.#watches.add(this.#connection, prefix, listener);
+  }
+
+  /** A page of the sessions of this node, in the order of their ids. */
   async list(options: ListOptions = {}): Promise<SessionList> {
-    const { prefix = "", limit = limits.listPageMax, cursor = "" } = options;
+    const { prefix = "", owner, limit = limits.listPageMax, cursor = "" } = options;
     [prefix, cursor].forEach(requireText);
+    requireOwner(owner);
     if (typeof limit !== "number") throw invalid("limit is not a number");
     const page = await this.#connection.request(
-      (writer, requestId) => encodeList(writer, requestId, { prefix, limit, cursor }),
+      (writer, requestId) => encodeList(writer, requestId, { prefix, owner, limit, cursor }),
       decodeListReply,
     );
     const sessions = page.sessions.map(({ id, expiresAtMs }) => ({
@@ -252,7 +249,7 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
   ping(): Promise<void> {
     return this.#connection.request(
       (writer, requestId) => encodePlain(writer, requestId, Verb.ping),
-      decodePongReply,
+      decodeNilReply,
     );
   }
 
@@ -280,14 +277,15 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
     session: {
       readonly id: string;
       readonly attributes: object;
-      readonly options: LifetimeOptions & AckOptions;
+      readonly options: LifetimeOptions & OwnerOptions & AckOptions;
     },
   ): Promise<WriteResult> {
     const { id } = session;
-    const { idleMs, absoluteMs } = session.options;
+    const { idleMs, absoluteMs, owner } = session.options;
     requireText(id);
     requireDuration(idleMs);
     requireDuration(absoluteMs);
+    requireOwner(owner);
     const { attributes } = packAttributes(session.attributes);
     for (const { name } of attributes) requireText(name);
     const store = {
@@ -295,13 +293,51 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
       id,
       attributes,
       lifetime: { idleMs, absoluteMs },
+      owner,
       ack: this.#ackOf(session.options),
     };
-    return this.#write((writer, requestId) => encodeStore(writer, requestId, store));
+    return this.#write([id], (writer, requestId) => encodeStore(writer, requestId, store));
   }
 
-  #write(encode: (writer: MsgpackWriter, requestId: number) => void): Promise<WriteResult> {
-    return this.#connection.request(encode, decodeResult);
+  /**
+   * `changed`: sessions whose copies end now, and again with the reply: what was read in between
+   * may be older than the write.
+   */
+  #write(
+    changed: readonly string[],
+    encode: (writer: MsgpackWriter, requestId: number) => void,
+  ): Promise<WriteResult> {
+    const drop = () => {
+      for (const id of changed) this.#near?.drop(id);
+    };
+    drop();
+    return this.#connection.request(encode, (reader) => {
+      drop();
+      return decodeResult(reader);
+    });
+  }
+
+  #nearCopy(id: string, { atLeast, mutable = false }: GetOptions): Session | undefined {
+    const near = this.#near;
+    if (near === undefined) return undefined;
+    const silentMs = performance.now() - this.#connection.heardMs;
+    if (silentMs > limits.nearCacheSilenceMsMax) return undefined;
+    return near.find(id, atLeast, mutable);
+  }
+
+  #connected(): void {
+    this.#watches.restart(this.#connection);
+    this.emit("connect");
+  }
+
+  #onEvent(requestId: number, reader: MsgpackReader): void {
+    if (requestId !== trackRequestId) {
+      this.#watches.onEvents(requestId, reader);
+      return;
+    }
+    const ids = decodeInvalidations(reader);
+    if (ids === undefined) this.#near?.clear();
+    else for (const id of ids) this.#near?.drop(id);
   }
 
   #ackOf({ ack, ackTimeoutMs }: AckOptions) {
@@ -324,24 +360,6 @@ function decodeResult(reader: MsgpackReader): WriteResult {
   return { applied, stamp: stamp.time === 0 ? undefined : stampText(stamp), confirmations };
 }
 
-function decodeSession<T extends object>(
-  id: string,
-  reader: MsgpackReader,
-): Session<T> | undefined {
-  const attributes: Record<string, unknown> = {};
-  const reply = decodeGetReply(reader, (name, bytes) => {
-    setOwn(attributes, name, unpackValue(bytes));
-  });
-  if (reply === undefined) return undefined;
-  return {
-    id,
-    // What another program stored under a name is its affair; T is the app's word for it.
-    attributes: attributes as T,
-    stamp: stampText(reply.stamp),
-    expiresAt: reply.expiresAtMs === 0 ? undefined : reply.expiresAtMs,
-  };
-}
-
 function decodeReport(reader: MsgpackReader): Record<string, unknown> {
   const bytes = decodeReportReply(reader);
   try {
@@ -356,6 +374,12 @@ function requireText(text: unknown): void {
   if (typeof text !== "string") throw invalid("an id, a name or a cursor is not a string");
   // A lone surrogate has no UTF-8: it would be stored as another character.
   if (!text.isWellFormed()) throw invalid("an id or a name is not well-formed Unicode");
+}
+
+function requireOwner(owner: unknown): void {
+  if (owner === undefined || owner === null) return;
+  requireText(owner);
+  if (owner === "") throw invalid("an owner is not an empty text");
 }
 
 function requireDuration(value: unknown): void {

@@ -1,19 +1,26 @@
-import { Client, type ClientOptions } from "./client.ts";
+import { Client } from "./client.ts";
+import type { ClientOptions } from "./options.ts";
 
+export { Client, createClient } from "./client.ts";
+export { SessioncastError, type SessioncastErrorCode } from "./errors.ts";
+export type { NearCacheOptions, NearCacheStats } from "./near-cache.ts";
 export type {
   AckOptions,
   ClientOptions,
+  DestroyAllOptions,
+  DestroyAllResult,
   GetOptions,
   LifetimeOptions,
   ListOptions,
+  OwnerOptions,
   PatchOptions,
-  Session,
   SessionList,
   SidecarInfo,
+  WatchOptions,
   WriteResult,
-} from "./client.ts";
-export { Client, createClient } from "./client.ts";
-export { SessioncastError, type SessioncastErrorCode } from "./errors.ts";
+} from "./options.ts";
+export type { Session } from "./session.ts";
+export type { SessionEvent, Watch } from "./watches.ts";
 
 /**
  * Connects to the sidecar of this host. Rejects with SESSIONCAST_UNAVAILABLE when none answers

@@ -1,21 +1,26 @@
 import { connect, type Socket } from "node:net";
 import { FrameSplitter } from "../api/framing.ts";
-import { MsgpackReader, MsgpackWriter } from "../api/msgpack.ts";
+import { MsgpackReader } from "../api/msgpack-reader.ts";
+import { MsgpackWriter } from "../api/msgpack-writer.ts";
 import { decodeReplyHead } from "../api/reply-codec.ts";
-import { encodeHello } from "../api/request-encoder.ts";
+import { encodeHello, encodeTrack } from "../api/request-encoder.ts";
 import { clientSocketPath } from "../api/socket-path.ts";
 import { limits } from "../protocol/limits.ts";
 import { errorOfReply, malformedReply, SessioncastError, unavailable } from "./errors.ts";
-import { helloRequestId, PendingRequests } from "./pending-requests.ts";
+import { helloRequestId, PendingRequests, trackRequestId } from "./pending-requests.ts";
 
 export interface ConnectionOptions {
   /** Undefined: where sidecars listen by default, looked up before each attempt. */
   readonly path: string | undefined;
   readonly timeoutMs: number;
+  /** Of so many sessions that are read, changes are to be told; 0: of none. */
+  readonly trackCountMax: number;
   /** The sidecar has answered the greeting. */
   connected(): void;
   /** The connection broke, or the first attempt to have one failed. */
   disconnected(): void;
+  /** What a watch tells; with `trackRequestId`, of which sessions copies are not valid any more. */
+  event(requestId: number, reader: MsgpackReader): void;
 }
 
 /** One attempt to have a connection, and the connection that comes of it. */
@@ -44,6 +49,8 @@ export class Connection {
   readonly #reader = new MsgpackReader();
   readonly #pending: PendingRequests;
   readonly #waiters: Waiter[] = [];
+  /** When something last came from the sidecar, by `performance.now`. */
+  heardMs = Number.NEGATIVE_INFINITY;
   #link: Link | undefined;
   #closed = false;
   #flushDue = false;
@@ -135,6 +142,9 @@ export class Connection {
       link.stage = "greeting";
       const greeting = new MsgpackWriter(64);
       encodeHello(greeting, helloRequestId);
+      // Before any request: from the first read on.
+      const { trackCountMax } = this.#options;
+      if (trackCountMax > 0) encodeTrack(greeting, trackRequestId, trackCountMax);
       socket.write(greeting.written());
       this.#flush();
     });
@@ -153,17 +163,24 @@ export class Connection {
   }
 
   #receive(link: Link, chunk: Buffer): void {
+    this.heardMs = performance.now();
     link.splitter.feed(chunk);
     while (this.#link === link && link.splitter.next()) {
       const { buffer, start, end } = link.splitter;
       this.#reader.reset(buffer, start, end);
       const head = decodeReplyHead(this.#reader);
       if (head === undefined) this.#fail(link, malformedReply);
-      else if (head.requestId > helloRequestId) this.#settle(head.requestId, head.error);
+      else if (head.isEvent) this.#tell(link, head.requestId);
+      else if (head.requestId > trackRequestId) this.#settle(head.requestId, head.error);
       else if (head.error !== undefined) this.#refused(link, head.error);
-      else this.#greeted(link);
+      else if (head.requestId === helloRequestId) this.#greeted(link);
     }
     if (link.splitter.oversize) this.#fail(link, malformedReply);
+  }
+
+  #tell(link: Link, requestId: number): void {
+    this.#options.event(requestId, this.#reader);
+    if (!this.#reader.finished) this.#fail(link, malformedReply);
   }
 
   /** The sidecar does not want this connection and is about to end it. */

@@ -2,7 +2,8 @@ import { ErrorCode } from "../api/messages.ts";
 
 /**
  * - `SESSIONCAST_INVALID`: an argument is not allowed, or a value cannot be packed or unpacked;
- * - `SESSIONCAST_CONFLICT`: `create` of a session that is alive, or `rotate` to one;
+ * - `SESSIONCAST_CONFLICT`: `create` of a session that is alive, `rotate` to one, or `ifStamp` of a
+ *   session that was written since;
  * - `SESSIONCAST_TOO_LARGE`: the session, or what was to be sent, is too large;
  * - `SESSIONCAST_BEHIND`: the write that `atLeast` names did not come in time;
  * - `SESSIONCAST_PROTOCOL`: client and sidecar do not understand each other;

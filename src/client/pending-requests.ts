@@ -1,5 +1,5 @@
 import { requestIdMax } from "../api/messages.ts";
-import type { MsgpackReader } from "../api/msgpack.ts";
+import type { MsgpackReader } from "../api/msgpack-reader.ts";
 import { SessioncastError } from "./errors.ts";
 
 export interface PendingRequest {
@@ -12,8 +12,9 @@ interface Waiting extends PendingRequest {
   readonly deadlineMs: number;
 }
 
-/** The id of the greeting, on every connection; requests have others. */
+/** On every connection, the ids of the greeting and of what tracks; others come after. */
 export const helloRequestId = 1;
+export const trackRequestId = 2;
 
 /**
  * Requests that wait for a reply. All wait equally long, so they time out in the order in which
@@ -23,7 +24,7 @@ export class PendingRequests {
   readonly #timeoutMs: number;
   readonly #waiting = new Map<number, Waiting>();
   readonly #emptied: () => void;
-  #lastId = helloRequestId;
+  #lastId = trackRequestId;
   #timer: NodeJS.Timeout | undefined;
 
   /** `emptied` is called whenever the last of the requests has been settled. */
@@ -38,7 +39,7 @@ export class PendingRequests {
 
   /** Returns the id under which the reply will come. */
   add(request: PendingRequest): number {
-    this.#lastId = this.#lastId < requestIdMax ? this.#lastId + 1 : helloRequestId + 1;
+    this.#lastId = this.#lastId < requestIdMax ? this.#lastId + 1 : trackRequestId + 1;
     const deadlineMs = performance.now() + this.#timeoutMs;
     this.#waiting.set(this.#lastId, {
       deadlineMs,

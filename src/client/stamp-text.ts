@@ -9,6 +9,6 @@ export function stampText(stamp: Stamp): string {
 /** Throws SESSIONCAST_INVALID for what is no stamp. */
 export function parseStamp(text: unknown): Stamp {
   const parts = typeof text === "string" ? /^([0-9a-z]{1,11})-([0-9a-z]{1,7})$/.exec(text) : null;
-  if (parts === null) throw invalid("atLeast is not a stamp that an earlier write returned");
+  if (parts === null) throw invalid("a stamp is not one that an earlier write returned");
   return { time: Number.parseInt(parts[1] ?? "", 36), tag: Number.parseInt(parts[2] ?? "", 36) };
 }

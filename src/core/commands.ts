@@ -21,7 +21,8 @@ export interface SessionView {
   readonly expiresAtMs: number;
 }
 
-export type Refusal = "exists" | "too_large" | "too_many_attributes" | "bad_id";
+/** Changed: another write came first. */
+export type Refusal = "exists" | "changed" | "too_large" | "too_many_attributes" | "bad_id";
 
 export interface WriteOutcome {
   /** Whether the session existed (create, set: is now stored). */
@@ -37,8 +38,18 @@ export interface AckRequest {
   readonly timeoutMs: number;
 }
 
+export interface DestroyedAll {
+  readonly count: number;
+  /** Of the last of them; undefined: there was none. */
+  readonly stamp: Stamp | undefined;
+  /** Whether this node holds all sessions that it knows of: there may be others elsewhere. */
+  readonly complete: boolean;
+}
+
 export interface ListQuery {
   readonly prefix: string;
+  /** Undefined: whosever they are. */
+  readonly owner: Value | undefined;
   readonly limit: number;
   /** From the page before; empty: from the start. */
   readonly cursor: string;

@@ -33,14 +33,18 @@ export class Intake {
   readonly #clock: HybridClock;
   readonly #outbox: Outbox;
   readonly #counters: Counters;
+  readonly #blurred: (id: string) => void;
 
+  /** `blurred`: somebody has written to a session of which there is only a stub. */
   constructor(
     codec: DeltaCodec,
     store: Store,
     clock: HybridClock,
     outbox: Outbox,
     counters: Counters,
+    blurred: (id: string) => void,
   ) {
+    this.#blurred = blurred;
     this.#codec = codec;
     this.#store = store;
     this.#clock = clock;
@@ -139,6 +143,7 @@ export class Intake {
     if (this.#isSkewed(peer, delta, now)) return "skewed";
     this.#counters.stream.stubDeltas += 1;
     this.#store.blur(delta);
+    this.#blurred(delta.id);
     return "stub";
   }
 

@@ -4,11 +4,12 @@ import type { DeltaCodec } from "../protocol/delta-codec.ts";
 import { type BootId, type Datagram, type Heartbeat, type Phase, Tag } from "../protocol/frames.ts";
 import { limits } from "../protocol/limits.ts";
 import { HybridClock } from "../session/hybrid-clock.ts";
-import { includesWrite } from "../session/record.ts";
-import { type Stamp, stampWallMs, tagOf } from "../session/stamp.ts";
+import { includesWrite, type Value } from "../session/record.ts";
+import { type Stamp, tagOf } from "../session/stamp.ts";
 import { ClockRecovery } from "./clock-recovery.ts";
 import type {
   AckRequest,
+  DestroyedAll,
   Lifetime,
   ListPage,
   ListQuery,
@@ -32,6 +33,7 @@ import { Fetcher } from "./reconcile/fetcher.ts";
 import { Join } from "./reconcile/join.ts";
 import { Puller } from "./reconcile/puller.ts";
 import { Refill } from "./reconcile/refill.ts";
+import { incomingBuffers, pacingReport } from "./replica-report.ts";
 import { Sessions } from "./sessions.ts";
 import { Store, type StoreOptions } from "./store/store.ts";
 import { StoreAlarms } from "./store/store-alarms.ts";
@@ -119,7 +121,9 @@ export class Replica {
         isComplete: () => this.#join.phase === "ready",
       },
     );
-    this.#intake = new Intake(codec, this.store, this.#clock, outbox, counters);
+    this.#intake = new Intake(codec, this.store, this.#clock, outbox, counters, (id) =>
+      this.#fetcher.changedElsewhere(id),
+    );
     this.#donor = new Donor(this.store, codec, outbox, counters);
     this.#puller = new Puller(prng, outbox, counters, {
       received: (peer, blocks) =>
@@ -212,8 +216,14 @@ export class Replica {
     return this.#sessions.set(id, attributes, lifetime, now.wallMs);
   }
 
-  patch(id: string, set: readonly NamedValue[], unset: readonly string[], now: Now): WriteOutcome {
-    return this.#sessions.patch(id, set, unset, now.wallMs);
+  patch(
+    id: string,
+    set: readonly NamedValue[],
+    unset: readonly string[],
+    now: Now,
+    ifStamp?: Stamp,
+  ): WriteOutcome {
+    return this.#sessions.patch(id, set, unset, now.wallMs, ifStamp);
   }
 
   touch(id: string, idleMs: number | undefined, now: Now): WriteOutcome {
@@ -222,6 +232,10 @@ export class Replica {
 
   destroy(id: string, now: Now): WriteOutcome {
     return this.#sessions.destroy(id, now.wallMs);
+  }
+
+  destroyAll(owner: Value, except: string | undefined, now: Now): DestroyedAll {
+    return this.#sessions.destroyAll(owner, except, now.wallMs);
   }
 
   rotate(id: string, newId: string, now: Now): WriteOutcome {
@@ -322,17 +336,7 @@ export class Replica {
 
   /** How deltas leave, for `stats`. */
   pacing(wallMs: number): Record<string, number> {
-    const { oldestDirty, dirtyRecords } = this.#outgoing;
-    const lagMs = oldestDirty === undefined ? 0 : Math.max(0, wallMs - stampWallMs(oldestDirty));
-    return {
-      rateBytesPerSecond: Math.round(this.#pacer.rate),
-      rateBytesPerSecondMax: this.#pacer.rateMax,
-      /** For how long something has waited for the rate, in all. */
-      limitedMs: Math.round(this.#pacer.limitedMs),
-      dirtyRecords,
-      /** For how long the change that waits longest has. */
-      lagMs: Math.round(lagMs),
-    };
+    return pacingReport(this.#pacer, this.#outgoing, wallMs);
   }
 
   /** Whether something that was written here waits to be sent. */
@@ -342,16 +346,9 @@ export class Replica {
 
   /** Sizes of what is buffered, for `stats`. */
   get buffers(): Record<string, number> {
-    let missing = 0;
-    let reassemblyBytes = 0;
-    for (const peer of this.peers.all()) {
-      missing += peer.incoming.missingCount;
-      reassemblyBytes += peer.reassembly.bytes;
-    }
     return {
+      ...incomingBuffers(this.peers),
       repairRingBytes: this.#outgoing.ringBytes,
-      missingSequences: missing,
-      reassemblyBytes,
       outgoingTransfers: this.#donor.transferCount,
       confirmations: this.#confirmations.size,
       fetches: this.#fetcher.waiting,

@@ -5,10 +5,13 @@ import {
   type Expiry,
   findAttribute,
   type Life,
+  ownerName,
   type SessionDelta,
+  type Value,
 } from "../session/record.ts";
-import type { Stamp } from "../session/stamp.ts";
+import { compareStamps, type Stamp } from "../session/stamp.ts";
 import type {
+  DestroyedAll,
   Lifetime,
   ListPage,
   ListQuery,
@@ -17,7 +20,6 @@ import type {
   SessionView,
   WriteOutcome,
 } from "./commands.ts";
-import { leafCount } from "./store/digest-trie.ts";
 import { expiresAtMs, isVisible, touchWindowMs } from "./store/lifetime.ts";
 import type { Store } from "./store/store.ts";
 import { attributeBytes, type StoredRecord } from "./store/stored-record.ts";
@@ -99,14 +101,19 @@ export class Sessions {
     return this.#replace(held, attributes, lifetime, wallMs);
   }
 
+  /** `ifStamp`: only if that is the latest write that the session holds here. */
   patch(
     id: string,
     set: readonly NamedValue[],
     unset: readonly string[],
     wallMs: number,
+    ifStamp?: Stamp,
   ): WriteOutcome {
     const record = this.#visible(id, wallMs);
     if (record === undefined) return nothingWritten;
+    if (ifStamp !== undefined && compareStamps(ifStamp, record.newest) !== 0) {
+      return refused("changed");
+    }
     const stamp = this.#stamp(wallMs);
     const attributes: Attribute[] = stamped(set, stamp);
     for (const name of unset) {
@@ -184,32 +191,49 @@ export class Sessions {
   }
 
   /**
-   * In the order of hashed ids, so that a cursor (the last id looked at) stays valid whatever
-   * comes and goes meanwhile. One call looks at a bounded number of records: a page may be short,
-   * or empty, and still have a cursor.
+   * Ends all sessions of an owner but one: "log out everywhere". Of those that this node does not
+   * hold it does not know whose they are, and says so; what others create at the same time stays.
+   */
+  destroyAll(owner: Value, except: string | undefined, wallMs: number): DestroyedAll {
+    let count = 0;
+    let last: Stamp | undefined;
+    for (const record of this.#store.live.ofOwner(owner)) {
+      if (record.id === except || !isVisible(record, wallMs)) continue;
+      last = this.#stamp(wallMs);
+      this.#write(tombstone(record.id, last), wallMs, last, record);
+      count += 1;
+    }
+    return { count, stamp: last, complete: !this.#store.lackSome };
+  }
+
+  /**
+   * In the order of ids, so that a cursor (the last id looked at) stays valid whatever comes and
+   * goes meanwhile. One call looks at a bounded number of records: a page may be short, or empty,
+   * and still have a cursor.
    */
   list(query: ListQuery, wallMs: number): ListPage {
+    const { limit } = query;
     const sessions: { id: string; expiresAtMs: number }[] = [];
-    const startLeaf = query.cursor === "" ? 0 : this.#store.leafOf(query.cursor);
     let scanned = 0;
-    const leafFrom = (leaf: number) => this.#store.nextLeaf(leaf, leafCount);
-    for (let leaf = leafFrom(startLeaf); leaf < leafCount; leaf = leafFrom(leaf + 1)) {
-      const records = [...this.#store.recordsOfLeaf(leaf)].sort(byId);
-      for (const record of records) {
-        if (leaf === startLeaf && query.cursor !== "" && record.id <= query.cursor) continue;
-        scanned += 1;
-        if (record.id.startsWith(query.prefix) && isVisible(record, wallMs)) {
-          sessions.push({
-            id: record.id,
-            expiresAtMs: expiresAtMs(record, record.ownDeadlineMs),
-          });
-        }
-        if (sessions.length >= query.limit || scanned >= limits.listScanMax) {
-          return { sessions, cursor: record.id };
-        }
+    let last = "";
+    for (const id of this.#idsOf(query)) {
+      if (sessions.length >= limit || scanned >= limits.listScanMax) {
+        return { sessions, cursor: last };
       }
+      scanned += 1;
+      last = id;
+      const record = this.#store.peek(id);
+      if (record === undefined || !isVisible(record, wallMs)) continue;
+      sessions.push({ id, expiresAtMs: expiresAtMs(record, record.ownDeadlineMs) });
     }
     return { sessions, cursor: "" };
+  }
+
+  #idsOf({ prefix, cursor, owner }: ListQuery): Iterable<string> {
+    const { live } = this.#store;
+    if (owner === undefined) return live.ids(prefix, cursor);
+    const ids = live.ofOwner(owner).map(({ id }) => id);
+    return ids.filter((id) => id > cursor && id.startsWith(prefix)).sort();
   }
 
   #visible(id: string, wallMs: number): StoredRecord | undefined {
@@ -249,6 +273,11 @@ export class Sessions {
   ): WriteOutcome {
     const stamp = this.#stamp(wallMs);
     const attributes = stamped(values, stamp);
+    const owner = findAttribute(record, ownerName)?.value;
+    // Whose it is changes only where a request says so.
+    if (owner !== undefined && !names(attributes, ownerName)) {
+      attributes.push({ name: ownerName, stamp, value: owner });
+    }
     const refusal = refusalOf(record.id, sizeOf(attributes));
     if (refusal !== undefined) return refused(refusal);
     const expiry = this.#used(record, lifetime.idleMs ?? record.expiry.idleMs, stamp, wallMs);
@@ -359,8 +388,4 @@ function overlay(held: readonly Attribute[], changes: readonly Attribute[]): Att
     else after[index] = change;
   }
   return after;
-}
-
-function byId(left: StoredRecord, right: StoredRecord): number {
-  return left.id < right.id ? -1 : left.id > right.id ? 1 : 0;
 }

@@ -87,12 +87,20 @@ function sessionService(
     create: (id, attributes, lifetime) =>
       written(replica.create(id, attributes, lifetime, driver.now())),
     set: (id, attributes, lifetime) => written(replica.set(id, attributes, lifetime, driver.now())),
-    patch: (id, set, unset) => written(replica.patch(id, set, unset, driver.now())),
+    patch: (id, set, unset, ifStamp) =>
+      written(replica.patch(id, set, unset, driver.now(), ifStamp)),
     touch: (id, idleMs) => written(replica.touch(id, idleMs, driver.now())),
     destroy: (id) => written(replica.destroy(id, driver.now())),
     rotate: (id, newId) => written(replica.rotate(id, newId, driver.now())),
+    destroyAll: (owner, except) => {
+      if (replica.phase === "joining") return undefined;
+      return written(replica.destroyAll(owner, except, driver.now()));
+    },
+    observe: (observer) => {
+      replica.store.observer = observer;
+    },
     list: (query) => replica.list(query, driver.now()),
-    count: () => replica.store.aliveCount,
+    count: () => replica.store.live.size,
   };
 }
 

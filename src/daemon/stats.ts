@@ -30,7 +30,7 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
     state: replica.phase,
     uptimeMs: Math.round(now.monotonicMs - sources.startedMs),
     sessions: {
-      count: store.aliveCount,
+      count: store.live.size,
       bytes: store.bytes,
       tombstones: store.tombstoneCount,
       stubs: store.stubs.size,

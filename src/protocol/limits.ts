@@ -24,6 +24,8 @@ export const limits = {
   sessionIdBytesMax: 255,
   attributeNameBytesMax: 255,
   attributesPerSessionMax: 256,
+  /** The user whose session it is; as UTF-8. */
+  ownerBytesMax: 255,
   /** Removal markers beyond this make the next write rewrite the session without them. */
   removalsPerSessionMax: 64,
   /** The encoded session, all attributes together. */
@@ -227,10 +229,19 @@ export const limits = {
   /** `sun_path` of Linux without its closing zero. */
   localSocketPathBytesMax: 107,
   localCursorBytesMax: 512,
+  /** After so many requests of one client the others have their turn. */
+  localRequestsPerTurnMax: 128,
+  watchesPerClientMax: 16,
+  /** Sessions of which a client is told when they change, because it keeps copies. */
+  trackedPerClientMax: 1_000_000,
+  /** Events that wait for a client's next turn; beyond, it is told that it missed some. */
+  eventsPerTurnMax: 65_536,
   /** Requests that a client library holds while its sidecar does not take them. */
   clientBacklogBytesMax: 67_108_864,
   clientReconnectMsMin: 25,
   clientReconnectMsMax: 1_000,
+  /** After such a silence of the sidecar a client's copies do not count any more. */
+  nearCacheSilenceMsMax: 1_000,
   listPageMax: 1_000,
   listScanMax: 20_000,
 } as const;

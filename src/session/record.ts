@@ -7,6 +7,12 @@ import { compareStamps, type Stamp, zeroStamp } from "./stamp.ts";
  */
 export type Value = string;
 
+/**
+ * A session's owner is the attribute without a name, which no client can give to one of its own: so
+ * it merges and travels like any other. Its value is the owner's text in UTF-8.
+ */
+export const ownerName = "";
+
 export interface Attribute {
   readonly name: string;
   readonly stamp: Stamp;

@@ -195,7 +195,6 @@ class BlockReader {
     const attributes: Attribute[] = [];
     for (let index = 0; index < count && !reader.failed; index++) {
       const name = reader.name();
-      if (name.length === 0) reader.fail();
       const stamp = this.#nextStamp();
       const sizePlusOne = reader.varint();
       const value = sizePlusOne === 0 ? undefined : reader.binary(sizePlusOne - 1);

@@ -2,9 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { pack } from "msgpackr";
+import {
+  decodeInvalidations,
+  decodeWatchEvents,
+  encodeInvalidations,
+  encodeWatchEvents,
+} from "../../src/api/event-codec.ts";
 import { FrameSplitter } from "../../src/api/framing.ts";
-import { type RefusalReason, refusals, Verb } from "../../src/api/messages.ts";
-import { MsgpackReader, MsgpackWriter } from "../../src/api/msgpack.ts";
+import { EventKind, type RefusalReason, refusals, Verb } from "../../src/api/messages.ts";
+import { MsgpackReader } from "../../src/api/msgpack-reader.ts";
+import { MsgpackWriter } from "../../src/api/msgpack-writer.ts";
 import {
   decodeCountReply,
   decodeGetReply,
@@ -21,6 +28,7 @@ import {
 import { decodeRequest } from "../../src/api/request-decoder.ts";
 import {
   encodeDestroy,
+  encodeDestroyAll,
   encodeGet,
   encodeList,
   encodePatch,
@@ -28,8 +36,12 @@ import {
   encodeRotate,
   encodeStore,
   encodeTouch,
+  encodeTrack,
+  encodeUnwatch,
+  encodeWatch,
 } from "../../src/api/request-encoder.ts";
 import { limits } from "../../src/protocol/limits.ts";
+import { ownerName } from "../../src/session/record.ts";
 
 const requestIds = fc.integer({ min: 1, max: 4_294_967_295 });
 const names = fc
@@ -97,10 +109,9 @@ test("all other requests come out as they went in", () => {
   const both = (write: (writer: MsgpackWriter) => void, expected: unknown) => {
     assert.deepEqual(decodeRequest(readerOf(write)), expected);
   };
-  const pageLimits = fc.integer({ min: 1, max: 1_000 });
   fc.assert(
-    fc.property(requestIds, names, packed, times, pageLimits, acks, writes, (...drawn) => {
-      const [requestId, id, attributes, idleMs, limit, ack, atLeast] = drawn;
+    fc.property(requestIds, names, packed, times, acks, writes, (...drawn) => {
+      const [requestId, id, attributes, idleMs, ack, atLeast] = drawn;
       const newId = "new";
       both((writer) => encodeGet(writer, requestId, { id, atLeast }), {
         requestId,
@@ -141,32 +152,105 @@ test("all other requests come out as they went in", () => {
         set: asValues(set),
         unset,
         ack,
+        ifStamp: undefined,
       });
-      const query = { prefix: id, limit, cursor: unset[0] ?? "" };
-      both((writer) => encodeList(writer, requestId, query), {
+    }),
+  );
+});
+
+test("lists, options, watches and what else there is come out as they went in", () => {
+  const both = (write: (writer: MsgpackWriter) => void, expected: unknown) => {
+    assert.deepEqual(decodeRequest(readerOf(write)), expected);
+  };
+  const pageLimits = fc.integer({ min: 1, max: 1_000 });
+  const owners = fc.option(names, { nil: undefined });
+  fc.assert(
+    fc.property(requestIds, names, owners, pageLimits, acks, writes, (...drawn) => {
+      const [requestId, id, owner, limit, ack, ifStamp] = drawn;
+      const value = owner === undefined ? undefined : Buffer.from(owner).toString("latin1");
+      const page = { prefix: id, limit, cursor: owner ?? "" };
+      both((writer) => encodeList(writer, requestId, { ...page, owner }), {
         requestId,
         verb: Verb.list,
-        query,
+        query: { ...page, owner: value },
       });
+      const patch = { id, set: [], unset: [], owner: owner ?? null, ifStamp, ack };
+      both((writer) => encodePatch(writer, requestId, patch), {
+        requestId,
+        verb: Verb.patch,
+        id,
+        set: value === undefined ? [] : [{ name: ownerName, value }],
+        unset: value === undefined ? [ownerName] : [],
+        ifStamp,
+        ack,
+      });
+      const all = { owner: id, except: owner };
+      both((writer) => encodeDestroyAll(writer, requestId, all), {
+        requestId,
+        verb: Verb.destroyAll,
+        owner: Buffer.from(id).toString("latin1"),
+        except: owner,
+      });
+      both((writer) => encodeWatch(writer, requestId, id), {
+        requestId,
+        verb: Verb.watch,
+        prefix: id,
+      });
+      both((writer) => encodeUnwatch(writer, requestId, limit), {
+        requestId,
+        verb: Verb.unwatch,
+        watch: limit,
+      });
+      both((writer) => encodeTrack(writer, requestId, limit), {
+        requestId,
+        verb: Verb.track,
+        countMax: limit,
+      });
+    }),
+  );
+});
+
+test("events come out as they went in", () => {
+  const kinds = fc.constantFrom(...Object.values(EventKind));
+  const events = fc.array(fc.record({ kind: kinds, id: names }, { noNullPrototype: true }));
+  const invalid = fc.option(fc.array(names), { nil: undefined });
+  fc.assert(
+    fc.property(requestIds, events, invalid, (requestId, told, ids) => {
+      const event = (write: (writer: MsgpackWriter) => void) => {
+        const reader = readerOf(write);
+        const head = { requestId, isEvent: true, error: undefined };
+        assert.deepEqual(decodeReplyHead(reader), head);
+        return reader;
+      };
+      const watched = event((writer) => encodeWatchEvents(writer, requestId, told));
+      assert.deepEqual(decodeWatchEvents(watched), told);
+      const tracked = event((writer) => encodeInvalidations(writer, requestId, ids));
+      assert.deepEqual(decodeInvalidations(tracked), ids);
+      assert.ok(watched.finished && tracked.finished);
     }),
   );
 });
 
 test("a session comes out of a reply as it went in, without what was removed", () => {
   const removals = fc.array(names, { maxLength: 3 });
+  const owners = fc.option(names, { nil: undefined });
   fc.assert(
-    fc.property(requestIds, stamps, fc.maxSafeNat(), packed, removals, (...drawn) => {
-      const [requestId, stamp, expiresAtMs, attributes, removed] = drawn;
+    fc.property(requestIds, stamps, fc.maxSafeNat(), packed, removals, owners, (...drawn) => {
+      const [requestId, stamp, expiresAtMs, attributes, removed, owner] = drawn;
       const shown = asValues(attributes).map((attribute) => ({ ...attribute, stamp }));
+      if (owner !== undefined) {
+        const value = Buffer.from(owner).toString("latin1");
+        shown.push({ name: ownerName, value, stamp });
+      }
       const hidden = removed.map((name) => ({ name, stamp, value: undefined }));
       const view = { attributes: [...hidden, ...shown], stamp, expiresAtMs };
       const reader = readerOf((writer) => encodeGetReply(writer, requestId, view));
-      assert.deepEqual(decodeReplyHead(reader), { requestId, error: undefined });
+      assert.deepEqual(decodeReplyHead(reader), { requestId, isEvent: false, error: undefined });
       const found: { name: string; bytes: Uint8Array }[] = [];
       const session = decodeGetReply(reader, (name, bytes) => {
         found.push({ name, bytes: new Uint8Array(bytes) });
       });
-      assert.deepEqual(session, { stamp, expiresAtMs });
+      assert.deepEqual(session, { stamp, expiresAtMs, owner });
       assert.deepEqual(
         found,
         attributes.map(({ name, bytes }) => ({ name, bytes: Uint8Array.from(bytes) })),
@@ -186,7 +270,7 @@ test("all other replies come out as they went in", () => {
       const [requestId, stamp, applied, listed, reason, ack] = drawn;
       const done = (write: (writer: MsgpackWriter) => void) => {
         const reader = readerOf(write);
-        assert.deepEqual(decodeReplyHead(reader), { requestId, error: undefined });
+        assert.deepEqual(decodeReplyHead(reader), { requestId, isEvent: false, error: undefined });
         return reader;
       };
       const outcome = { applied, stamp: applied ? stamp : undefined, refusal: undefined };
@@ -205,7 +289,11 @@ test("all other replies come out as they went in", () => {
 
       const refused = readerOf((writer) => encodeRefusal(writer, requestId, reason));
       const [code, message] = refusals[reason];
-      assert.deepEqual(decodeReplyHead(refused), { requestId, error: { code, message } });
+      assert.deepEqual(decodeReplyHead(refused), {
+        requestId,
+        isEvent: false,
+        error: { code, message },
+      });
     }),
   );
 });

@@ -43,7 +43,7 @@ test("a session that two partitions grew beyond every limit still reaches a join
   assert(cluster.advanceUntil(() => cluster.converged, 30_000));
   late.start();
   assert(cluster.advanceUntil(() => cluster.ready && cluster.converged, 30_000));
-  assert.equal(late.replica.store.aliveCount, 51);
+  assert.equal(late.replica.store.live.size, 51);
   assert.equal(late.replica.get("grown", cluster.now)?.attributes.length, 401);
 });
 
@@ -104,7 +104,7 @@ test("nodes that filled up apart come together in seconds, not a frame's worth a
   cluster.linked = () => true;
   const before = cluster.datagrams;
   assert(cluster.advanceUntil(() => cluster.converged, 15_000));
-  assert.equal(cluster.node(0).replica.store.aliveCount, 4_000);
+  assert.equal(cluster.node(0).replica.store.live.size, 4_000);
   assert.equal(cluster.datagrams - before < 6_000, true, `${cluster.datagrams - before} datagrams`);
 });
 
@@ -162,7 +162,7 @@ function joiningTheOnlyFullOne() {
   for (let count = 0; count < 12_000; count++) create(cluster, full, `session-${count}`);
   cluster.advance(5_000);
   joiner.start();
-  const most = () => joiner.replica.store.aliveCount > 9_000;
+  const most = () => joiner.replica.store.live.size > 9_000;
   assert(cluster.advanceUntil(most, 10_000));
   assert.equal(joiner.replica.phase, "joining");
   return { cluster, full, joiner };
@@ -173,9 +173,9 @@ test("the only full node restarts while another joins from it: what that one has
   full.kill();
   full.start();
   assert(cluster.advanceUntil(() => full.replica.phase === "ready", 20_000));
-  const held = joiner.replica.store.aliveCount;
+  const held = joiner.replica.store.live.size;
   assert(held > 9_000);
-  assert.equal(full.replica.store.aliveCount, held, "it says it is ready");
+  assert.equal(full.replica.store.live.size, held, "it says it is ready");
   assert(cluster.advanceUntil(() => cluster.ready && cluster.converged, 10_000));
 });
 
@@ -189,7 +189,7 @@ test("of two that join from a node that dies, each gives the other what it has",
   cluster.advance(5_000);
   one.start();
   two.start();
-  const isHalf = () => two.replica.store.aliveCount > 4_000;
+  const isHalf = () => two.replica.store.live.size > 4_000;
   assert(cluster.advanceUntil(isHalf, 10_000));
   assert.deepEqual([one.replica.phase, two.replica.phase], ["joining", "joining"]);
   const union = new Set<string>();
@@ -197,7 +197,7 @@ test("of two that join from a node that dies, each gives the other what it has",
     const id = `session-${count}`;
     if (isVisible(cluster, one, id) || isVisible(cluster, two, id)) union.add(id);
   }
-  assert(union.size > two.replica.store.aliveCount, "they do not have the same");
+  assert(union.size > two.replica.store.live.size, "they do not have the same");
   full.kill();
   for (const node of [one, two]) {
     assert(cluster.advanceUntil(() => node.replica.phase === "ready", 20_000));

@@ -121,7 +121,8 @@ export class PeerWaits {
     if (node.tainted || writer.tainted) return true;
     if (life.stores === undefined) return true;
     // All have evicted it: that there is none any more includes every write.
-    if (this.#shell.nodes.every((other) => other.life?.stores?.known(id) === undefined)) return true;
+    if (this.#shell.nodes.every((other) => other.life?.stores?.known(id) === undefined))
+      return true;
     const states = [life.stores.known(id), life.stores.evictedSince(id, atMs)];
     const known = states.filter((state) => state !== undefined);
     if (known.length === 0) return this.#isOver(node, id, writer);

@@ -1,6 +1,7 @@
 import type { HelloReply, SessionService } from "../../src/api/service.ts";
 import type {
   AckRequest,
+  DestroyedAll,
   Lifetime,
   ListPage,
   ListQuery,
@@ -8,8 +9,9 @@ import type {
   SessionView,
   WriteOutcome,
 } from "../../src/core/commands.ts";
-import type { Value } from "../../src/session/record.ts";
-import type { Stamp } from "../../src/session/stamp.ts";
+import type { Change, Observer } from "../../src/core/store/change.ts";
+import { ownerName, type Value } from "../../src/session/record.ts";
+import { compareStamps, type Stamp } from "../../src/session/stamp.ts";
 
 interface FakeSession {
   readonly attributes: Map<string, Value>;
@@ -32,6 +34,7 @@ export class FakeService implements SessionService {
   readonly #sessions = new Map<string, FakeSession>();
   readonly #destroyed = new Set<string>();
   #writes = 0;
+  #observer: Observer | undefined;
 
   hello(): HelloReply {
     return { version: "0.1.0-test", node: "app-1", cluster: "test", state: this.state };
@@ -81,10 +84,19 @@ export class FakeService implements SessionService {
     return this.#destroyed.has(id) ? nothingWritten : this.#store(id, attributes, lifetime);
   }
 
-  patch(id: string, set: readonly NamedValue[], unset: readonly string[]): WriteOutcome {
+  patch(
+    id: string,
+    set: readonly NamedValue[],
+    unset: readonly string[],
+    ifStamp?: Stamp,
+  ): WriteOutcome {
     this.calls.push("patch");
     const session = this.#alive(id);
     if (session === undefined) return nothingWritten;
+    if (ifStamp !== undefined && compareStamps(ifStamp, session.stamp) !== 0) {
+      return { ...refused, refusal: "changed" };
+    }
+    this.tell(id, "changed");
     for (const { name, value } of set) session.attributes.set(name, value);
     for (const name of unset) session.attributes.delete(name);
     session.stamp = this.#stamp();
@@ -105,7 +117,33 @@ export class FakeService implements SessionService {
     if (this.#alive(id) === undefined) return nothingWritten;
     this.#sessions.delete(id);
     this.#destroyed.add(id);
+    this.tell(id, "destroyed");
     return { applied: true, stamp: this.#stamp(), refusal: undefined };
+  }
+
+  destroyAll(owner: Value, except: string | undefined): DestroyedAll | undefined {
+    this.calls.push("destroyAll");
+    if (this.state !== "ready") return undefined;
+    const owned = [...this.#sessions].filter(
+      ([id, { attributes }]) => attributes.get(ownerName) === owner && id !== except,
+    );
+    let stamp: Stamp | undefined;
+    for (const [id] of owned) stamp = this.destroy(id).stamp;
+    return { count: owned.length, stamp, complete: true };
+  }
+
+  /** Whether somebody listens. */
+  get isObserved(): boolean {
+    return this.#observer !== undefined;
+  }
+
+  observe(observer: Observer | undefined): void {
+    this.#observer = observer;
+  }
+
+  /** As if it came from a peer. */
+  tell(id: string, change: Change): void {
+    this.#observer?.(id, change);
   }
 
   rotate(id: string, newId: string): WriteOutcome {
@@ -125,6 +163,8 @@ export class FakeService implements SessionService {
     const page = ids.slice(0, query.limit);
     const sessions = page.flatMap((id) => {
       const session = id.startsWith(query.prefix) ? this.#alive(id) : undefined;
+      const owner = session?.attributes.get(ownerName);
+      if (query.owner !== undefined && query.owner !== owner) return [];
       return session === undefined ? [] : [{ id, expiresAtMs: session.deadlineMs }];
     });
     return { sessions, cursor: page.length < ids.length ? (page.at(-1) ?? "") : "" };
@@ -160,6 +200,7 @@ export class FakeService implements SessionService {
     };
     this.#prolong(session);
     this.#sessions.set(id, session);
+    this.tell(id, before === undefined ? "created" : "changed");
     return { applied: true, stamp, refusal: undefined };
   }
 

@@ -3,6 +3,7 @@ import { connect, type Socket } from "node:net";
 import type { TestContext } from "node:test";
 import { pack, Unpackr } from "msgpackr";
 import { FrameSplitter } from "../../src/api/framing.ts";
+import { localProtocolVersion, Verb } from "../../src/api/messages.ts";
 
 const unpackr = new Unpackr({ useRecords: false, int64AsType: "number" });
 
@@ -17,7 +18,7 @@ export function frameOfBytes(body: Uint8Array): Buffer {
   return Buffer.concat([header, body]);
 }
 
-export const helloFrame = frameOf([1, 1, 1]);
+export const helloFrame = frameOf([1, Verb.hello, localProtocolVersion]);
 
 /** A client without manners: it sends whatever bytes a test wants sent. */
 export class RawClient {

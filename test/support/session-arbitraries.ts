@@ -6,6 +6,7 @@ import {
   type Expiry,
   emptyState,
   type Life,
+  ownerName,
   type SessionDelta,
   type SessionState,
 } from "../../src/session/record.ts";
@@ -35,7 +36,7 @@ export interface DeltaRanges {
 /** So few of everything that equal names, equal stamps and ties with other contents are common. */
 export const crowded: DeltaRanges = {
   id: fc.constant("session"),
-  name: fc.constantFrom("a", "b", "c"),
+  name: fc.constantFrom("a", "b", "c", ownerName),
   stamp: fields({ time: fc.integer({ min: 1, max: 6 }), tag: fc.integer({ min: 1, max: 3 }) }),
   value: fc.constantFrom("", "x", "y", "xy"),
   deadlineMs: fc.constantFrom(0, 1, 2),

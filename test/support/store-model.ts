@@ -6,7 +6,12 @@ import { forgetAtMs, isVisible } from "../../src/core/store/lifetime.ts";
 import { Store, type StoreOptions } from "../../src/core/store/store.ts";
 import { measureBytes, type StoredRecord } from "../../src/core/store/stored-record.ts";
 import { fingerprintOf } from "../../src/session/fingerprint.ts";
-import type { SessionDelta, SessionState } from "../../src/session/record.ts";
+import {
+  findAttribute,
+  ownerName,
+  type SessionDelta,
+  type SessionState,
+} from "../../src/session/record.ts";
 import { hashKey, type Joined, joinOf, mergeInto } from "./session-arbitraries.ts";
 
 export function storeWith(options: Partial<StoreOptions> = {}): Store {
@@ -130,6 +135,26 @@ export function assertSound(store: Store): void {
   assert.equal(store.bytes, bytes, "the octets charged are those of the records");
   assert.deepEqual(store.trie.root, digest, "the digest is that of records and stubs");
   assert.equal(store.recordCount, records.length);
-  assert.equal(store.aliveCount, alive);
+  assert.equal(store.live.size, alive);
+  assertIndexed(
+    store,
+    records.filter(({ life }) => life.alive),
+  );
   assert.equal(new Set(records.map(({ id }) => id)).size, records.length);
+}
+
+/** The index of what is alive, against a look at all records. */
+function assertIndexed(store: Store, alive: readonly StoredRecord[]): void {
+  const ids = alive.map(({ id }) => id).sort();
+  assert.deepEqual([...store.live.ids("", "")], ids);
+  const owners = new Map<string, string[]>();
+  for (const record of alive) {
+    const owner = findAttribute(record, ownerName)?.value;
+    assert.equal(record.owner, owner);
+    if (owner !== undefined) owners.set(owner, [...(owners.get(owner) ?? []), record.id]);
+  }
+  for (const [owner, owned] of owners) {
+    const found = store.live.ofOwner(owner).map(({ id }) => id);
+    assert.deepEqual(found.sort(), owned.sort());
+  }
 }

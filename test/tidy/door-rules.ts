@@ -24,7 +24,7 @@ const doors: Readonly<Record<string, Door>> = {
     builtins: ["node:dgram", "node:dns", "node:os", "node:fs"],
   },
   api: { rooms: [...pureRooms, "core"], packages: ["msgpackr"], builtins: "any" },
-  client: { rooms: [...pureRooms, "api"], packages: ["msgpackr"], builtins: "any" },
+  client: { rooms: [...pureRooms, "api"], packages: ["lru-cache", "msgpackr"], builtins: "any" },
   adapters: { rooms: ["client", "base"], packages: [], builtins: "any" },
   daemon: {
     rooms: [...pureRooms, "core", "wire", "net", "api", "client", "adapters"],

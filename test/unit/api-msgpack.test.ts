@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pack, Unpackr } from "msgpackr";
-import { MsgpackReader, MsgpackWriter } from "../../src/api/msgpack.ts";
+import { MsgpackReader } from "../../src/api/msgpack-reader.ts";
+import { MsgpackWriter } from "../../src/api/msgpack-writer.ts";
 
 const unpackr = new Unpackr({ useRecords: false, int64AsType: "number" });
 const numbers = [

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Socket } from "node:net";
 import { test } from "node:test";
 import { pack, unpack } from "msgpackr";
+import { limits } from "../../src/protocol/limits.ts";
 import { serveFake } from "../support/local-server.ts";
 import { frameOf, frameOfBytes, helloFrame, RawClient } from "../support/raw-client.ts";
 import { until } from "../support/until.ts";
@@ -14,10 +15,10 @@ const value = (content: unknown) => Buffer.from(pack(content));
 test("hello tells who answers", async (t) => {
   const { path } = await serveFake(t);
   const client = await RawClient.connect(t, path);
-  const reply = (await client.ask([7, 1, 1])) as [number, number, Buffer];
+  const reply = (await client.ask([7, 1, 2])) as [number, number, Buffer];
   assert.deepEqual(reply.slice(0, 2), [7, 0]);
   assert.deepEqual(unpack(reply[2]), {
-    protocol: 1,
+    protocol: 2,
     version: "0.1.0-test",
     node: "app-1",
     cluster: "test",
@@ -48,7 +49,7 @@ test("values come back byte for byte, and removed attributes do not come back", 
   assert.deepEqual(reply.slice(0, 2), [3, 0]);
   assert.deepEqual(reply[2].slice(0, 3), [written[1], written[2], service.nowMs + 60_000]);
   // The decoder of this test renames the dangerous key; the server did not.
-  assert.deepEqual(reply[2][3], { all: bytes, __proto_: Buffer.from([1]) });
+  assert.deepEqual(reply[2][4], { all: bytes, __proto_: Buffer.from([1]) });
   assert.deepEqual(await client.ask([4, 2, "s-2"]), [4, 0, null]);
 });
 
@@ -73,7 +74,7 @@ test("every verb answers in its form", async (t) => {
   assert.equal(await applied([11, 4, "s-1", {}, null, null]), false);
 });
 
-test("the replies to all requests of a chunk leave in one write", async (t) => {
+test("the replies to the requests of a turn leave in one write", async (t) => {
   const { path, server } = await serveFake(t);
   const client = await RawClient.greet(t, path);
   const write = t.mock.method(Socket.prototype, "write");
@@ -83,8 +84,21 @@ test("the replies to all requests of a chunk leave in one write", async (t) => {
     assert.deepEqual(await client.reply(), [index + 2, 0, null]);
   }
   const ofServer = write.mock.calls.filter((call) => isServerSide(call.this));
-  assert.equal(ofServer.length, 1);
+  assert.equal(ofServer.length, Math.ceil(500 / limits.localRequestsPerTurnMax));
   assert.equal(server.counters.requests, 501);
+});
+
+test("a client with much to do does not keep one with little waiting", async (t) => {
+  const { path, server } = await serveFake(t);
+  const busy = await RawClient.greet(t, path);
+  const neighbour = await RawClient.greet(t, path);
+  const requests = 50_000;
+  const many = Array.from({ length: requests }, (_, index) => get(index + 2, "s-1"));
+  busy.send(Buffer.concat(many));
+  await until(() => server.counters.requests > limits.localRequestsPerTurnMax);
+  assert.deepEqual(await neighbour.ask([2, 11]), [2, 0, null]);
+  assert.ok(server.counters.requests < requests, "its answer came before the others' last");
+  for (let index = 0; index < requests; index++) await busy.reply();
 });
 
 test("two clients that pipeline get their own replies, in order", async (t) => {
@@ -101,7 +115,7 @@ test("two clients that pipeline get their own replies, in order", async (t) => {
     for (const [index, client] of clients.entries()) {
       const reply = (await client.reply()) as [number, number, unknown[]];
       assert.equal(reply[0], requestId);
-      assert.deepEqual(reply[2][3], { index: value(index) });
+      assert.deepEqual(reply[2][4], { index: value(index) });
     }
   }
 });
@@ -180,9 +194,9 @@ test("the first request must be hello, of a version that is known", async (t) =>
   assert.equal(server.counters.refusals.helloMissing, 1);
 
   const newer = await RawClient.connect(t, path);
-  const answer = (await newer.ask([1, 1, 2])) as unknown[];
+  const answer = (await newer.ask([1, 1, 3])) as unknown[];
   assert.deepEqual(answer.slice(0, 3), [1, 1, "SESSIONCAST_PROTOCOL"]);
-  assert.match(String(answer[3]), /version 1/);
+  assert.match(String(answer[3]), /version 2/);
   await newer.closed;
   assert.equal(server.counters.refusals.versionUnknown, 1);
 });
@@ -229,7 +243,7 @@ test("names of the language are names like any other", async (t) => {
   const id = "__proto__";
   await client.ask([2, 4, id, { constructor: value(1), toString: value(2) }, null, null]);
   const reply = (await client.ask([3, 2, id])) as [number, number, unknown[]];
-  assert.deepEqual(reply[2][3], { constructor: value(1), toString: value(2) });
+  assert.deepEqual(reply[2][4], { constructor: value(1), toString: value(2) });
   assert.deepEqual(await client.ask([4, 2, "constructor"]), [4, 0, null]);
 });
 
@@ -270,7 +284,7 @@ test("a paused client that reads on gets everything, in order and unharmed", asy
   for (let index = 0; index < 50; index++) {
     const reply = (await client.reply()) as [number, number, unknown[]];
     assert.equal(reply[0], index + 2);
-    assert.deepEqual(reply[2][3], { large });
+    assert.deepEqual(reply[2][4], { large });
   }
   assert.equal(server.counters.clientsDropped, 0);
   assert.deepEqual(await client.ask([99, 11]), [99, 0, null]);

@@ -74,7 +74,7 @@ test("a request without an answer times out, and the connection goes on", async 
     chunks += 1;
     if (chunks === 1) socket.write(frameOf([1, 0, Buffer.alloc(0)]));
     // The late answer to the request that timed out comes with that to the next.
-    if (chunks === 3) socket.write(Buffer.concat([frameOf([2, 0, 1]), frameOf([3, 0, 2])]));
+    if (chunks === 3) socket.write(Buffer.concat([frameOf([3, 0, 1]), frameOf([4, 0, 2])]));
   });
   const client = await connect({ socket: path, timeoutMs: 500 });
   t.after(() => client.close());
@@ -199,7 +199,7 @@ test("a sidecar of another protocol is told apart from none", async (t) => {
 test("a reply that makes no sense rejects its request", async (t) => {
   const { path } = await serveRaw(t, (socket) => {
     if (socket.bytesWritten === 0) socket.write(frameOf([1, 0, Buffer.alloc(0)]));
-    else socket.write(frameOf([2, 0, "twelve"]));
+    else socket.write(frameOf([3, 0, "twelve"]));
   });
   const client = await connect({ socket: path, timeoutMs: hour });
   t.after(() => client.close());

@@ -24,6 +24,7 @@ test("a session is created, read, changed and destroyed", async (t) => {
     attributes: { user: "ada", visits: 1 },
     stamp,
     expiresAt: service.nowMs + 60_000,
+    owner: undefined,
   });
   assert.equal((await client.patch("s-1", { set: { visits: 2 }, unset: ["user"] })).applied, true);
   const patched = await client.get<{ visits: number }>("s-1");
@@ -137,7 +138,7 @@ test("the sidecar tells about itself", async (t) => {
   assert.deepEqual(await client.stats(), stats);
   service.state = "leaving";
   assert.deepEqual(await client.hello(), {
-    protocol: 1,
+    protocol: 2,
     version: "0.1.0-test",
     node: "app-1",
     cluster: "test",

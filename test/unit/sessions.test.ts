@@ -49,8 +49,13 @@ class Node {
     return this.sessions.set(id, named(values), lifetime, this.wallMs);
   }
 
-  patch(id: string, values: Record<string, string>, unset: readonly string[] = []) {
-    return this.sessions.patch(id, named(values), unset, this.wallMs);
+  patch(
+    id: string,
+    values: Record<string, string>,
+    unset: readonly string[] = [],
+    ifStamp?: Stamp,
+  ) {
+    return this.sessions.patch(id, named(values), unset, this.wallMs, ifStamp);
   }
 
   touch(id: string, newIdleMs?: number) {
@@ -82,7 +87,10 @@ class Node {
   }
 
   list(query: Partial<ListQuery>) {
-    return this.sessions.list({ prefix: "", limit: 1_000, cursor: "", ...query }, this.wallMs);
+    return this.sessions.list(
+      { prefix: "", owner: undefined, limit: 1_000, cursor: "", ...query },
+      this.wallMs,
+    );
   }
 }
 
@@ -495,11 +503,104 @@ test("a cursor stays valid when its session is gone and others come meanwhile", 
 
 test("one call looks at a bounded number of sessions and says where to go on", () => {
   const node = new Node();
-  for (let number = 0; number < limits.listScanMax + 10; number++) node.create(`s${number}`);
-  const page = node.list({ prefix: "none of them" });
+  const count = limits.listScanMax + 10;
+  for (let number = 0; number < count; number++) node.create(`s${number}`);
+  // They are over, and have not been swept.
+  node.wallMs += idleMs + touchWindowMs(idleMs);
+  const page = node.list({});
   assert.deepEqual(page.sessions, []);
   assert.notEqual(page.cursor, "");
-  assert.equal(node.list({ prefix: "none of them", cursor: page.cursor }).cursor, "");
+  assert.equal(node.list({ cursor: page.cursor }).cursor, "");
+});
+
+test("a list is in the order of the ids, and looks at no others than those of the prefix", () => {
+  const node = new Node();
+  for (let number = 0; number < limits.listScanMax + 10; number++) node.create(`s${number}`);
+  for (const id of ["t-b", "t-", "t-a", "t", "u"]) node.create(id);
+  const page = node.list({ prefix: "t-", limit: 2 });
+  assert.deepEqual(
+    page.sessions.map(({ id }) => id),
+    ["t-", "t-a"],
+  );
+  const rest = node.list({ prefix: "t-", cursor: page.cursor });
+  assert.deepEqual([rest.sessions.map(({ id }) => id), rest.cursor], [["t-b"], ""]);
+});
+
+test("the sessions of an owner are listed, whoever wrote it, and change hands", () => {
+  const node = new Node(1);
+  const peer = new Node(2);
+  const owned = (of: Node, owner: string) => of.list({ owner }).sessions.map(({ id }) => id);
+  for (const id of ["s-2", "s-1", "s-3"]) node.create(id, { "": "ada" });
+  node.create("other");
+  for (const id of ["s-1", "s-2", "s-3"]) node.sendTo(peer, id);
+  assert.deepEqual(owned(peer, "ada"), ["s-1", "s-2", "s-3"]);
+  assert.deepEqual(owned(node, "bob"), []);
+  node.patch("s-1", { "": "bob" });
+  node.patch("s-2", {}, [""]);
+  assert.deepEqual([owned(node, "ada"), owned(node, "bob")], [["s-3"], ["s-1"]]);
+  const page = peer.list({ owner: "ada", limit: 2 });
+  assert.deepEqual(
+    page.sessions.map(({ id }) => id),
+    ["s-1", "s-2"],
+  );
+  assert.deepEqual(peer.list({ owner: "ada", cursor: page.cursor }).sessions.length, 1);
+  assert.deepEqual(peer.list({ owner: "ada", prefix: "s-3" }).sessions.length, 1);
+});
+
+test("a replace and a rotate leave a session whose it is", () => {
+  const node = new Node();
+  node.create("s", { "": "ada", a: "1" });
+  node.set("s", { b: "2" });
+  assert.deepEqual(node.values("s"), { "": "ada", b: "2" });
+  node.set("s", { "": "bob" });
+  assert.deepEqual(node.values("s"), { "": "bob" });
+  node.sessions.rotate("s", "t", node.wallMs);
+  assert.deepEqual(
+    node.list({ owner: "bob" }).sessions.map(({ id }) => id),
+    ["t"],
+  );
+});
+
+test("all sessions of an owner end but one, and those of others stay", () => {
+  const node = new Node(1);
+  const peer = new Node(2);
+  for (const id of ["s-1", "s-2", "s-3"]) node.create(id, { "": "ada" });
+  node.create("other", { "": "bob" });
+  const { count, stamp, complete } = node.sessions.destroyAll("ada", "s-2", node.wallMs);
+  assert.deepEqual([count, complete], [2, true]);
+  assert.notEqual(stamp, undefined);
+  for (const id of ["s-1", "s-2", "s-3", "other"]) node.sendTo(peer, id);
+  for (const each of [node, peer]) {
+    assert.deepEqual(
+      each.list({}).sessions.map(({ id }) => id),
+      ["other", "s-2"],
+    );
+  }
+  const again = node.sessions.destroyAll("ada", "s-2", node.wallMs);
+  assert.deepEqual([again.count, again.stamp], [0, undefined]);
+});
+
+test("a node that had to give up sessions says that it cannot tell whose they were", () => {
+  const node = new Node(1, 2);
+  for (const id of ["s-1", "s-2", "s-3"]) node.create(id, { "": "ada" });
+  const { count, complete } = node.sessions.destroyAll("ada", undefined, node.wallMs);
+  assert.deepEqual([count, complete], [2, false]);
+});
+
+test("a patch that names a stamp is refused once another write came", () => {
+  const node = new Node(1);
+  const peer = new Node(2);
+  const { stamp } = node.create("s", { a: "1" });
+  node.touch("s");
+  assert.equal(node.patch("s", { a: "2" }, [], stamp).applied, true);
+  assert.equal(node.patch("s", { a: "3" }, [], stamp).refusal, "changed");
+  assert.deepEqual(node.values("s"), { a: "2" });
+  node.sendTo(peer, "s");
+  const shown = peer.get("s")?.stamp;
+  peer.wallMs += 1;
+  assert.equal(peer.patch("s", { b: "1" }, [], shown).applied, true);
+  peer.sendTo(node, "s");
+  assert.equal(node.patch("s", { a: "4" }, [], shown).refusal, "changed");
 });
 
 test("rotate moves all that a session holds to a new id, and the old id is dead", () => {

@@ -208,7 +208,7 @@ test("a node that never hears multicast joins, and is told of what is written me
   cluster.advance(100);
   deaf.start();
   assert(cluster.advanceUntil(() => deaf.replica.phase === "ready", 1_000));
-  assert.equal(deaf.replica.store.aliveCount, 100);
+  assert.equal(deaf.replica.store.live.size, 100);
   assert.deepEqual(
     deaf.events.filter(({ event }) => event === "ready"),
     [{ event: "ready", reason: "in_sync" }],

@@ -134,6 +134,12 @@ export class Fetcher {
     if (!this.#store.has(fetch.id)) fetch.without.add(peer);
   }
 
+  /** Somebody has written to this session, so what others said before does not count any more. */
+  changedElsewhere(id: string): void {
+    if (this.#fetches.size === 0) return;
+    for (const fetch of this.#fetches.values()) if (fetch.id === id) fetch.without.clear();
+  }
+
   /** Whether somebody waits for this session. */
   wants(id: string): boolean {
     for (const fetch of this.#fetches.values()) if (fetch.id === id) return true;

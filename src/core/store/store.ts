@@ -4,11 +4,14 @@ import { fingerprintOf, type Hash64, type HashKey, hashId } from "../../session/
 import { merge } from "../../session/merge.ts";
 import type { SessionDelta } from "../../session/record.ts";
 import { type Correction, earliestTime, restamp } from "../../session/restamp.ts";
-import { laterStamp, zeroStamp } from "../../session/stamp.ts";
+import { zeroStamp } from "../../session/stamp.ts";
 import type { Counters } from "../counters.ts";
-import { DigestTrie, leafCount } from "./digest-trie.ts";
+import { type Change, changeOf, mayChangeOwner, noteNewest, type Observer } from "./change.ts";
+import { DigestTrie } from "./digest-trie.ts";
 import { currentSlot, ExpiryWheel, isPast, slotOf } from "./expiry-wheel.ts";
+import { LeafLists } from "./leaf-lists.ts";
 import { forgetAtMs, latestEndMs } from "./lifetime.ts";
+import { LiveSessions } from "./live-sessions.ts";
 import { measureBytes, StoredRecord } from "./stored-record.ts";
 import {
   compareHashes,
@@ -33,7 +36,6 @@ export interface StoreOptions {
 const fullShare = 0.97;
 /** ...and below this it has room for what it had to give up. Apart, so that it rests between. */
 const roomyShare = 0.8;
-const noRecords: readonly StoredRecord[] = [];
 
 /**
  * All sessions this node knows. Live ones are bounded by memory and by count and evicted least
@@ -48,9 +50,11 @@ export class Store {
   readonly #counters: Counters;
   readonly #sessions: LRUCache<string, StoredRecord>;
   readonly #tombstones = new Map<string, StoredRecord>();
-  readonly #leaves = new Array<StoredRecord | undefined>(leafCount).fill(undefined);
+  readonly #leaves = new LeafLists();
   readonly #wheel = new ExpiryWheel();
-  #aliveCount = 0;
+  readonly live = new LiveSessions();
+  /** Undefined: nobody wants to know, and nothing is spent on it. */
+  observer: Observer | undefined;
 
   constructor(options: StoreOptions, counters: Counters) {
     this.#options = options;
@@ -85,8 +89,13 @@ export class Store {
    * Only peers can tell.
    */
   lacks(id: string): boolean {
-    if (this.stubs.size === 0 && !this.stubs.lackSome) return false;
+    if (!this.lackSome) return false;
     return !this.has(id) && (this.stubs.lackSome || this.stubs.has(this.#hash(id)));
+  }
+
+  /** Whether there may be sessions that this node does not hold, whatever their ids. */
+  get lackSome(): boolean {
+    return this.stubs.size > 0 || this.stubs.lackSome;
   }
 
   /** Whether there is a stub of it. */
@@ -117,17 +126,30 @@ export class Store {
     if (held === undefined) {
       if (!changed || isPast(forgetAt, wallMs)) return undefined;
       record.gaveUp = this.stubs.drop(record.idHash) || this.stubs.lackSome;
-      this.#link(record);
+      this.#leaves.link(record);
     }
     if (!changed) return { record, changed };
     const difference = { high: high ^ fingerprint.high, low: low ^ fingerprint.low };
     this.trie.toggle(record.leaf, difference);
     if (record.expiry !== expiry) record.ownDeadlineMs = 0;
-    this.#aliveCount += Number(record.life.alive) - Number(wasAlive);
+    this.#index(record, delta, wasAlive);
     noteNewest(record, delta);
     this.#wheel.schedule(record, forgetAt, wallMs);
+    this.#tell(record, changeOf(record, delta, wasAlive));
     this.#place(record);
     return { record, changed };
+  }
+
+  #tell({ id }: StoredRecord, change: Change | undefined): void {
+    if (change !== undefined) this.observer?.(id, change);
+  }
+
+  #index(record: StoredRecord, delta: SessionDelta, wasAlive: boolean): void {
+    const { alive } = record.life;
+    if (alive !== wasAlive) {
+      if (alive) this.live.add(record);
+      else this.live.remove(record);
+    } else if (alive && mayChangeOwner(delta)) this.live.updateOwner(record);
   }
 
   /**
@@ -137,14 +159,12 @@ export class Store {
   restamp(correction: Correction, wallMs: number): { records: number; latestTime: number } {
     let records = 0;
     let latestTime = 0;
-    for (let leaf = 0; leaf < leafCount; leaf++) {
-      for (let record = this.#leaves[leaf]; record !== undefined; record = record.nextInLeaf) {
-        if (restamp(record, correction)) {
-          records += 1;
-          this.#restamped(record, wallMs);
-        }
-        latestTime = Math.max(latestTime, record.newest.time, record.expiry.stamp.time);
+    for (const record of this.#leaves.all()) {
+      if (restamp(record, correction)) {
+        records += 1;
+        this.#restamped(record, wallMs);
       }
+      latestTime = Math.max(latestTime, record.newest.time, record.expiry.stamp.time);
     }
     return { records, latestTime };
   }
@@ -159,6 +179,7 @@ export class Store {
     record.ownDeadlineMs = 0;
     if (record.dirtySince > 0) record.dirtySince = earliestTime(record);
     this.#wheel.schedule(record, forgetAtMs(record, this.#options.tombstoneRetentionMs), wallMs);
+    this.observer?.(record.id, "touched");
   }
 
   /** Whether a whole record can be taken in without another having to go. */
@@ -216,7 +237,7 @@ export class Store {
    */
   meet(stub: Stub, wallMs: number): boolean | undefined {
     if (stub.endSlot > 0 && stub.endSlot <= currentSlot(wallMs)) return false;
-    if (this.#holds(stub.idHash)) return false;
+    if (this.#leaves.holds(stub.idHash)) return false;
     const own = this.stubs.find(stub.idHash);
     if (own === undefined) {
       if (this.stubs.full) return undefined;
@@ -264,26 +285,17 @@ export class Store {
   /** The first leaf from `from` on that has records; `end`: none before that has. */
   nextLeaf(from: number, end: number): number {
     let leaf = from;
-    while (leaf < end && this.#leaves[leaf] === undefined && !this.stubs.hasLeaf(leaf)) leaf += 1;
+    while (leaf < end && !this.#leaves.has(leaf) && !this.stubs.hasLeaf(leaf)) leaf += 1;
     return leaf;
   }
 
   /** In no particular order. */
   recordsOfLeaf(leaf: number): readonly StoredRecord[] {
-    let record = this.#leaves[leaf];
-    if (record === undefined) return noRecords;
-    const records: StoredRecord[] = [];
-    for (; record !== undefined; record = record.nextInLeaf) records.push(record);
-    return records;
+    return this.#leaves.recordsOf(leaf);
   }
 
   leafOf(id: string): number {
     return this.#hash(id).high >>> 16;
-  }
-
-  /** Sessions that are alive, counting those whose end came less than an expiry slot ago. */
-  get aliveCount(): number {
-    return this.#aliveCount;
   }
 
   get recordCount(): number {
@@ -334,7 +346,10 @@ export class Store {
   }
 
   #forget(record: StoredRecord): void {
-    if (record.life.alive) this.#counters.store.expired += 1;
+    if (record.life.alive) {
+      this.#counters.store.expired += 1;
+      this.observer?.(record.id, "expired");
+    }
     if (record.place === "sessions") this.#sessions.delete(record.id);
     else this.#tombstones.delete(record.id);
     this.#unlink(record);
@@ -342,6 +357,7 @@ export class Store {
 
   #evicted(record: StoredRecord): void {
     this.#counters.store.evicted += 1;
+    this.observer?.(record.id, "evicted");
     this.#leaveStub(record);
   }
 
@@ -354,33 +370,12 @@ export class Store {
     return hashId(this.#options.hashKey, id);
   }
 
-  #holds(idHash: Readonly<Hash64>): boolean {
-    let record = this.#leaves[idHash.high >>> 16];
-    while (record !== undefined && compareHashes(record.idHash, idHash) !== 0) {
-      record = record.nextInLeaf;
-    }
-    return record !== undefined;
-  }
-
-  #link(record: StoredRecord): void {
-    record.nextInLeaf = this.#leaves[record.leaf];
-    this.#leaves[record.leaf] = record;
-  }
-
   #unlink(record: StoredRecord): void {
     this.#wheel.remove(record);
-    if (record.life.alive) this.#aliveCount -= 1;
+    if (record.life.alive) this.live.remove(record);
     record.place = "none";
     this.trie.toggle(record.leaf, record.fingerprint);
-    const { leaf } = record;
-    let before = this.#leaves[leaf];
-    if (before === record) {
-      this.#leaves[leaf] = record.nextInLeaf;
-      return;
-    }
-    while (before !== undefined && before.nextInLeaf !== record) before = before.nextInLeaf;
-    assert(before !== undefined, "a record hangs in the list of its leaf");
-    before.nextInLeaf = record.nextInLeaf;
+    this.#leaves.unlink(record);
   }
 }
 
@@ -389,12 +384,4 @@ function stubOf(record: StoredRecord, forgetAtMs: number): Stub {
   const dead = !life.alive && life.stamp.time > 0;
   const bytes = dead ? 0 : measureBytes(record);
   return { idHash, fingerprint, endSlot: slotOf(forgetAtMs), bytes, version: 0 };
-}
-
-function noteNewest(record: StoredRecord, delta: SessionDelta): void {
-  let { newest } = record;
-  if (delta.life !== undefined) newest = laterStamp(newest, delta.life.stamp);
-  if (delta.floor !== undefined) newest = laterStamp(newest, delta.floor);
-  for (const attribute of delta.attributes) newest = laterStamp(newest, attribute.stamp);
-  record.newest = newest;
 }

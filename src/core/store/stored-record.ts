@@ -6,6 +6,7 @@ import {
   neverUsed,
   type SessionState,
   unborn,
+  type Value,
 } from "../../session/record.ts";
 import { type Stamp, zeroStamp } from "../../session/stamp.ts";
 
@@ -29,6 +30,8 @@ export class StoredRecord implements SessionState {
   place: "none" | "sessions" | "tombstones" = "none";
   /** The idle deadline as moved by uses here that were not worth replicating; 0: by none. */
   ownDeadlineMs = 0;
+  /** As it is indexed; undefined: it has none, or is not alive. */
+  owner: Value | undefined = undefined;
   /** Own stamp time from which on changes have not been sent; 0: all sent. */
   dirtySince = 0;
   /** The expiry slot it waits in; 0: none. */

@@ -1,0 +1,197 @@
+import type { Change, Observer } from "../core/store/change.ts";
+import { limits } from "../protocol/limits.ts";
+import { encodeInvalidations, encodeWatchEvents, type WatchEvent } from "./event-codec.ts";
+import { EventKind } from "./messages.ts";
+import type { MsgpackWriter } from "./msgpack-writer.ts";
+
+const kindOf: Readonly<Record<Change, number | undefined>> = {
+  created: EventKind.created,
+  changed: EventKind.changed,
+  destroyed: EventKind.destroyed,
+  expired: EventKind.expired,
+  touched: undefined,
+  evicted: undefined,
+};
+
+type Send = (write: (writer: MsgpackWriter) => void) => void;
+
+/**
+ * Who is to be told of which changes: watches by prefix, and those who keep copies of sessions
+ * that they have read (as CLIENT TRACKING of Redis does). As long as there is neither, changes are
+ * not looked at. What one turn brings leaves together at its end.
+ */
+export class ChangeFeed {
+  readonly #observe: (observer: Observer | undefined) => void;
+  readonly #watching = new Set<Subscription>();
+  readonly #tracking = new Map<string, Subscription | Set<Subscription>>();
+  readonly #due = new Set<Subscription>();
+  #flushing: NodeJS.Immediate | undefined;
+  #observing = false;
+
+  constructor(observe: (observer: Observer | undefined) => void) {
+    this.#observe = observe;
+  }
+
+  /** `send` has something written to the connection, or calls `flush` once there is room. */
+  subscribe(send: Send): Subscription {
+    return new Subscription(this, send);
+  }
+
+  setWatching(subscription: Subscription, watching: boolean): void {
+    if (watching) this.#watching.add(subscription);
+    else this.#watching.delete(subscription);
+    this.#update();
+  }
+
+  track(id: string, subscription: Subscription): void {
+    const tracking = this.#tracking.get(id);
+    if (tracking === undefined) this.#tracking.set(id, subscription);
+    else if (tracking instanceof Set) tracking.add(subscription);
+    else this.#tracking.set(id, new Set([tracking, subscription]));
+    this.#update();
+  }
+
+  untrack(id: string, subscription: Subscription): void {
+    const tracking = this.#tracking.get(id);
+    if (tracking instanceof Set) tracking.delete(subscription);
+    if (tracking === subscription || (tracking instanceof Set && tracking.size === 0)) {
+      this.#tracking.delete(id);
+    }
+    this.#update();
+  }
+
+  /** It has something to send. */
+  due(subscription: Subscription): void {
+    this.#due.add(subscription);
+    this.#flushing ??= setImmediate(this.#flush);
+  }
+
+  #update(): void {
+    const wanted = this.#watching.size > 0 || this.#tracking.size > 0;
+    if (wanted === this.#observing) return;
+    this.#observing = wanted;
+    this.#observe(wanted ? this.#onChange : undefined);
+  }
+
+  readonly #onChange = (id: string, change: Change): void => {
+    const kind = kindOf[change];
+    if (kind !== undefined) for (const each of this.#watching) each.happened(kind, id);
+    const tracking = this.#tracking.get(id);
+    if (tracking === undefined) return;
+    this.#tracking.delete(id);
+    if (!(tracking instanceof Set)) tracking.invalidated(id);
+    else for (const each of tracking) each.invalidated(id);
+  };
+
+  readonly #flush = (): void => {
+    this.#flushing = undefined;
+    const due = [...this.#due];
+    this.#due.clear();
+    for (const each of due) each.flush();
+    this.#update();
+  };
+}
+
+/** What one connection wants to be told, and what it has still to be told. */
+export class Subscription {
+  readonly #feed: ChangeFeed;
+  readonly #send: Send;
+  /** Prefixes, by the id of the request. */
+  readonly #watches = new Map<number, string>();
+  readonly #events = new Map<number, WatchEvent[]>();
+  /** In the order in which they were read first. */
+  readonly #tracked = new Set<string>();
+  #invalid: string[] = [];
+  #allInvalid = false;
+  #trackId = 0;
+  #trackMax = 0;
+  #closed = false;
+
+  constructor(feed: ChangeFeed, send: Send) {
+    this.#feed = feed;
+    this.#send = send;
+  }
+
+  /** False: it has too many already. */
+  watch(requestId: number, prefix: string): boolean {
+    if (this.#watches.size >= limits.watchesPerClientMax) return false;
+    this.#watches.set(requestId, prefix);
+    this.#feed.setWatching(this, true);
+    return true;
+  }
+
+  /** Whether there was such a watch. */
+  unwatch(requestId: number): boolean {
+    this.#events.delete(requestId);
+    const existed = this.#watches.delete(requestId);
+    if (this.#watches.size === 0) this.#feed.setWatching(this, false);
+    return existed;
+  }
+
+  /** From now on, of so many sessions that it reads; 0: of none. */
+  setTracking(requestId: number, countMax: number): void {
+    this.#trackId = requestId;
+    this.#trackMax = countMax;
+    this.#dropTracked(countMax);
+  }
+
+  /** The client has read this session, and may keep a copy. */
+  read(id: string): void {
+    if (this.#trackMax === 0 || this.#tracked.has(id)) return;
+    this.#tracked.add(id);
+    this.#feed.track(id, this);
+    this.#dropTracked(this.#trackMax);
+  }
+
+  happened(kind: number, id: string): void {
+    for (const [watch, prefix] of this.#watches) {
+      if (!id.startsWith(prefix)) continue;
+      const events = this.#events.get(watch) ?? [];
+      if (events.length === 0) this.#events.set(watch, events);
+      if (events.length < limits.eventsPerTurnMax) events.push({ kind, id });
+      else events.splice(0, events.length, { kind: EventKind.missed, id: "" });
+      this.#feed.due(this);
+    }
+  }
+
+  invalidated(id: string): void {
+    this.#tracked.delete(id);
+    if (this.#invalid.length < limits.eventsPerTurnMax) this.#invalid.push(id);
+    else {
+      this.#invalid = [];
+      this.#allInvalid = true;
+    }
+    this.#feed.due(this);
+  }
+
+  /** Sends what has gathered; what has no room gathers on. */
+  flush(): void {
+    const isEmpty = this.#events.size === 0 && this.#invalid.length === 0 && !this.#allInvalid;
+    if (this.#closed || isEmpty) return;
+    this.#send((writer) => {
+      for (const [watch, events] of this.#events) encodeWatchEvents(writer, watch, events);
+      this.#events.clear();
+      if (this.#allInvalid) encodeInvalidations(writer, this.#trackId, undefined);
+      else if (this.#invalid.length > 0) encodeInvalidations(writer, this.#trackId, this.#invalid);
+      this.#invalid = [];
+      this.#allInvalid = false;
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#watches.clear();
+    this.#feed.setWatching(this, false);
+    for (const id of this.#tracked) this.#feed.untrack(id, this);
+    this.#tracked.clear();
+  }
+
+  /** The client is told, since nobody will tell it of their changes any more. */
+  #dropTracked(countMax: number): void {
+    for (const id of this.#tracked) {
+      if (this.#tracked.size <= countMax) break;
+      this.#feed.untrack(id, this);
+      this.invalidated(id);
+    }
+  }
+}

@@ -1,0 +1,93 @@
+import type { AckRequest, Lifetime, ListQuery, NamedValue } from "../core/commands.ts";
+import type { Value } from "../session/record.ts";
+import type { Stamp } from "../session/stamp.ts";
+import type { RefusalReason, Verb } from "./messages.ts";
+
+interface Addressed {
+  readonly requestId: number;
+  readonly id: string;
+}
+
+interface Write extends Addressed {
+  /** The reply waits for peers to have it. */
+  readonly ack: AckRequest | undefined;
+}
+
+export interface GetRequest extends Addressed {
+  readonly verb: typeof Verb.get;
+  /** The reply waits until this write is included. */
+  readonly atLeast: Stamp | undefined;
+}
+
+export interface DestroyRequest extends Write {
+  readonly verb: typeof Verb.destroy;
+}
+
+export interface RotateRequest extends Write {
+  readonly verb: typeof Verb.rotate;
+  readonly newId: string;
+}
+
+export interface StoreRequest extends Write {
+  readonly verb: typeof Verb.create | typeof Verb.set;
+  readonly attributes: readonly NamedValue[];
+  readonly lifetime: Lifetime;
+}
+
+export interface PatchRequest extends Write {
+  readonly verb: typeof Verb.patch;
+  readonly set: readonly NamedValue[];
+  readonly unset: readonly string[];
+  /** Only if that is the session's latest write. */
+  readonly ifStamp: Stamp | undefined;
+}
+
+export interface TouchRequest extends Write {
+  readonly verb: typeof Verb.touch;
+  readonly idleMs: number | undefined;
+}
+
+export interface ListRequest {
+  readonly requestId: number;
+  readonly verb: typeof Verb.list;
+  readonly query: ListQuery;
+}
+
+export interface DestroyAllRequest {
+  readonly requestId: number;
+  readonly verb: typeof Verb.destroyAll;
+  readonly owner: Value;
+  readonly except: string | undefined;
+}
+
+/** What a connection wants to be told from now on. */
+export type FeedRequest =
+  | { readonly requestId: number; readonly verb: typeof Verb.watch; readonly prefix: string }
+  | { readonly requestId: number; readonly verb: typeof Verb.unwatch; readonly watch: number }
+  | { readonly requestId: number; readonly verb: typeof Verb.track; readonly countMax: number };
+
+export type WriteRequest =
+  | StoreRequest
+  | PatchRequest
+  | TouchRequest
+  | DestroyRequest
+  | RotateRequest;
+
+export type Request =
+  | { readonly requestId: number; readonly verb: typeof Verb.hello; readonly version: number }
+  | GetRequest
+  | WriteRequest
+  | ListRequest
+  | DestroyAllRequest
+  | FeedRequest
+  | {
+      readonly requestId: number;
+      readonly verb: typeof Verb.count | typeof Verb.stats | typeof Verb.ping;
+    };
+
+/** A frame that is no request to act on. `requestId` 0: the frame did not even tell that. */
+export interface BadRequest {
+  readonly requestId: number;
+  readonly verb: 0;
+  readonly reason: RefusalReason;
+}

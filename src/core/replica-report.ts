@@ -1,0 +1,33 @@
+import { stampWallMs } from "../session/stamp.ts";
+import type { PeerTable } from "./membership/peer-table.ts";
+import type { OutgoingStream } from "./stream/outgoing-stream.ts";
+import type { Pacer } from "./stream/pacer.ts";
+
+/** How deltas leave. */
+export function pacingReport(
+  { rate, rateMax, limitedMs }: Pacer,
+  { oldestDirty, dirtyRecords }: OutgoingStream,
+  wallMs: number,
+): Record<string, number> {
+  const lagMs = oldestDirty === undefined ? 0 : Math.max(0, wallMs - stampWallMs(oldestDirty));
+  return {
+    rateBytesPerSecond: Math.round(rate),
+    rateBytesPerSecondMax: rateMax,
+    /** For how long something has waited for the rate, in all. */
+    limitedMs: Math.round(limitedMs),
+    dirtyRecords,
+    /** For how long the change that waits longest has. */
+    lagMs: Math.round(lagMs),
+  };
+}
+
+/** What waits for the rest of it, of all peers. */
+export function incomingBuffers(peers: PeerTable): Record<string, number> {
+  let missingSequences = 0;
+  let reassemblyBytes = 0;
+  for (const peer of peers.all()) {
+    missingSequences += peer.incoming.missingCount;
+    reassemblyBytes += peer.reassembly.bytes;
+  }
+  return { missingSequences, reassemblyBytes };
+}

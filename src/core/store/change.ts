@@ -1,0 +1,41 @@
+import { ownerName, type SessionDelta } from "../../session/record.ts";
+import { laterStamp } from "../../session/stamp.ts";
+import type { StoredRecord } from "./stored-record.ts";
+
+/**
+ * What became of a session here. Touched: used, or its stamps are others; what it holds is the
+ * same. Evicted: it lives on elsewhere.
+ */
+export type Change = "created" | "changed" | "touched" | "destroyed" | "expired" | "evicted";
+
+/** Told of each change in the turn in which it happens. It must not change the store. */
+export type Observer = (id: string, change: Change) => void;
+
+/** What the merge of a delta has made of a record; undefined: nobody could have seen it. */
+export function changeOf(
+  record: StoredRecord,
+  delta: SessionDelta,
+  wasAlive: boolean,
+): Change | undefined {
+  const { alive } = record.life;
+  if (alive !== wasAlive) return alive ? "created" : "destroyed";
+  if (!alive) return undefined;
+  const isUse =
+    delta.life === undefined && delta.floor === undefined && delta.attributes.length === 0;
+  return isUse ? "touched" : "changed";
+}
+
+/** Whether a delta may change the owner of a session that stays alive. */
+export function mayChangeOwner({ floor, attributes }: SessionDelta): boolean {
+  if (floor !== undefined) return true;
+  for (const { name } of attributes) if (name === ownerName) return true;
+  return false;
+}
+
+export function noteNewest(record: StoredRecord, delta: SessionDelta): void {
+  let { newest } = record;
+  if (delta.life !== undefined) newest = laterStamp(newest, delta.life.stamp);
+  if (delta.floor !== undefined) newest = laterStamp(newest, delta.floor);
+  for (const attribute of delta.attributes) newest = laterStamp(newest, attribute.stamp);
+  record.newest = newest;
+}
