@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { benchExpress } from "./express.ts";
 import { benchLocal } from "./local.ts";
 import { describeMachine } from "./measure.ts";
 import { benchMemory } from "./memory.ts";
@@ -7,9 +8,9 @@ import { benchReconcile } from "./reconcile.ts";
 import { benchLoss, benchReplication } from "./replication.ts";
 
 /**
- * `npm run bench -- replication|overload|reconcile|local|memory [--quick] [--json]`. Figures are
- * medians with their spread; `--quick` only shows that the bench runs. With `--json` the last line
- * is one object. `replication --loss 0.1` holds a cluster that loses a tenth of all datagrams
+ * `npm run bench -- replication|overload|reconcile|local|memory|express [--quick] [--json]`.
+ * Figures are medians with their spread; `--quick` only shows that the bench runs. With `--json`
+ * the last line is one object. `replication --loss 0.1` holds a cluster that loses a tenth of all datagrams
  * against one that loses none; `overload --seconds 30` offers ten times what may be sent.
  */
 const { values, positionals } = parseArgs({
@@ -51,6 +52,7 @@ const benches: Record<string, () => Promise<readonly unknown[]>> = {
       print,
     ),
   local: () => benchLocal({ repeats: quick ? 1 : 5, gets: quick ? 10_000 : 200_000 }, print),
+  express: () => benchExpress({ repeats: quick ? 1 : 5, seconds: quick ? 1 : 4 }, print),
   memory: () => benchMemory({ sessions: quick ? 100_000 : 1_000_000 }, print),
 };
 

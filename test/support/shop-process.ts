@@ -70,6 +70,11 @@ export class Browser {
     this.#localAddress = localAddress;
   }
 
+  /** As a request carries it; empty: none. */
+  get cookie(): string {
+    return [...this.#cookies].map(([name, value]) => `${name}=${value}`).join("; ");
+  }
+
   async get(site: { readonly origin: string }): Promise<Page> {
     return (await this.#succeed(site, "GET", "/")) as Page;
   }
@@ -80,8 +85,7 @@ export class Browser {
 
   /** Whatever the status of the answer is. */
   async send(site: { readonly origin: string }, method: string, path: string): Promise<Answer> {
-    const cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join("; ");
-    const headers = cookie === "" ? {} : { cookie };
+    const headers = this.cookie === "" ? {} : { cookie: this.cookie };
     const answer = await visit(site.origin, method, path, headers, this.#localAddress);
     for (const set of answer.headers["set-cookie"] ?? []) {
       const [name = "", value = ""] = (set.split(";")[0] ?? "").split(/=(.*)/s);
