@@ -8,10 +8,10 @@ import { benchReconcile } from "./reconcile.ts";
 import { benchLoss, benchReplication } from "./replication.ts";
 
 /**
- * `npm run bench -- replication|overload|reconcile|local|memory|express [--quick] [--json]`.
- * Figures are medians with their spread; `--quick` only shows that the bench runs. With `--json`
- * the last line is one object. `replication --loss 0.1` holds a cluster that loses a tenth of all datagrams
- * against one that loses none; `overload --seconds 30` offers ten times what may be sent.
+ * `npm run bench -- <one of benches> [--quick] [--json]`. Figures are medians with their spread;
+ * `--quick` only shows that the bench runs. With `--json` the last line is one object.
+ * `replication --loss 0.1` holds a cluster that loses a tenth of all datagrams against one that
+ * loses none; `overload --seconds 30` offers ten times what may be sent.
  */
 const { values, positionals } = parseArgs({
   options: {
