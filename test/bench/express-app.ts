@@ -1,11 +1,8 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
-import { RedisStore } from "connect-redis";
 import express from "express";
 import session from "express-session";
-import { createClient as createRedisClient } from "redis";
-import { SessioncastStore } from "../../src/adapters/express.ts";
-import type { ExpressSubject } from "./express.ts";
+import { expressSubjects } from "./express-subjects.ts";
 
 declare module "express-session" {
   interface SessionData {
@@ -18,25 +15,13 @@ declare module "express-session" {
  * A small app as a process of its own: `express-app.js <subject> <socket of the store's server>`.
  * What it does itself is next to nothing, so that what the store costs shows. Tells its port.
  */
-const stores: Readonly<
-  Record<ExpressSubject, (socket: string) => session.Store | Promise<session.Store>>
-> = {
-  memory: () => new session.MemoryStore(),
-  "connect-redis": openRedisStore,
-  sessioncast: (socket) => new SessioncastStore({ socket, timeoutMs: 30_000 }),
-};
-
-async function openRedisStore(socket: string): Promise<session.Store> {
-  const client = createRedisClient({ socket: { path: socket, tls: false } });
-  await client.connect();
-  return new RedisStore({ client });
-}
-
-const [subject = "memory", socket = ""] = process.argv.slice(2);
+const [name = "", socket = ""] = process.argv.slice(2);
+const subject = expressSubjects[name];
+if (subject === undefined) throw new Error(`there is no subject ${name}`);
 const app = express();
 app.use(
   session({
-    store: await stores[subject as ExpressSubject](socket),
+    store: await subject.open(socket),
     secret: "a secret of this bench",
     resave: false,
     saveUninitialized: false,

@@ -4,19 +4,11 @@ import { NodeProcess } from "../support/node-process.ts";
 import { RedisProcess, withoutRedis } from "../support/redis-process.ts";
 import { Browser } from "../support/shop-process.ts";
 import { ProcessCluster } from "../support/sidecar-process.ts";
+import { expressSubjects } from "./express-subjects.ts";
 import { median, round, withSpread } from "./measure.ts";
 
 const appPath = fileURLToPath(new URL("./express-app.js", import.meta.url));
 const connections = 32;
-
-/** Which server each has behind it. */
-const subjects = {
-  memory: "none",
-  "connect-redis": "redis",
-  sessioncast: "sidecar",
-} as const;
-
-export type ExpressSubject = keyof typeof subjects;
 
 export interface ExpressOptions {
   readonly repeats: number;
@@ -24,7 +16,7 @@ export interface ExpressOptions {
 }
 
 export interface ExpressResult {
-  readonly subject: ExpressSubject;
+  readonly subject: string;
   readonly requestsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -50,15 +42,14 @@ export async function benchExpress(
   const cluster = await ProcessCluster.open();
   const missing = withoutRedis();
   const redis = missing === false ? await RedisProcess.start() : undefined;
-  const sites = new Map<ExpressSubject, Site>();
+  const sites = new Map<string, Site>();
   try {
     const sidecar = await cluster.add("one").start();
     await cluster.add("peer").start();
     if (missing !== false) print(missing);
     const sockets = { none: "", redis: redis?.socket, sidecar: sidecar.socket };
-    for (const [name, server] of Object.entries(subjects)) {
+    for (const [subject, { server }] of Object.entries(expressSubjects)) {
       const socket = sockets[server];
-      const subject = name as ExpressSubject;
       if (socket !== undefined) sites.set(subject, await Site.open(subject, socket));
     }
     const runs = await runAll(sites, options);
@@ -82,7 +73,7 @@ class Site {
     this.origin = `http://127.0.0.1:${port}`;
   }
 
-  static async open(subject: ExpressSubject, socket: string): Promise<Site> {
+  static async open(subject: string, socket: string): Promise<Site> {
     const started = await NodeProcess.start<number>(appPath, [subject, socket], {
       NODE_ENV: "production",
     });
@@ -129,10 +120,10 @@ class Site {
 
 /** The first run of each is not counted: its code is not compiled yet. */
 async function runAll(
-  sites: ReadonlyMap<ExpressSubject, Site>,
+  sites: ReadonlyMap<string, Site>,
   { repeats, seconds }: ExpressOptions,
-): Promise<Map<ExpressSubject, Run[]>> {
-  const runs = new Map<ExpressSubject, Run[]>();
+): Promise<Map<string, Run[]>> {
+  const runs = new Map<string, Run[]>();
   for (const [subject, site] of sites) {
     await site.run(seconds);
     runs.set(subject, []);
@@ -144,9 +135,9 @@ async function runAll(
 }
 
 function resultOf(
-  subject: ExpressSubject,
+  subject: string,
   some: readonly Run[],
-  all: ReadonlyMap<ExpressSubject, readonly Run[]>,
+  all: ReadonlyMap<string, readonly Run[]>,
   print: (line: string) => void,
 ): ExpressResult {
   const memory = all.get("memory") ?? [];
