@@ -53,7 +53,10 @@ export async function benchExpress(
       if (socket !== undefined) sites.set(subject, await Site.open(subject, socket));
     }
     const runs = await runAll(sites, options);
-    await cluster.converged(connections);
+    const replicated = [...sites.keys()].filter(
+      (subject) => expressSubjects[subject]?.server === "sidecar",
+    );
+    await cluster.converged(replicated.length * connections);
     return [...runs].map(([subject, some]) => resultOf(subject, some, runs, print));
   } finally {
     await Promise.all([...sites.values()].map((site) => site.close()));
