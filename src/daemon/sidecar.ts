@@ -12,8 +12,9 @@ import type { BootId } from "../protocol/frames.ts";
 import { clusterIdentity } from "../wire/datagram-codec.ts";
 import { type Configuration, resolveNodeName } from "./configuration.ts";
 import { logCoreEvent } from "./core-log.ts";
+import { watchEventLoop } from "./event-loop-delay.ts";
 import type { Log } from "./log.ts";
-import { collectStats } from "./stats.ts";
+import { collectStats, type StatsSources } from "./stats.ts";
 import { readVersion } from "./version.ts";
 
 export interface Sidecar {
@@ -40,7 +41,16 @@ export async function startSidecar(options: {
   const startedMs = driver.now().monotonicMs;
   const { cluster } = configuration;
   let server: LocalServer | undefined;
-  const sources = { version, node, cluster, startedMs, driver, server: () => server, warnings };
+  const sources: StatsSources = {
+    version,
+    node,
+    cluster,
+    startedMs,
+    driver,
+    server: () => server,
+    eventLoopDelayMs: watchEventLoop(),
+    warnings,
+  };
   const service = sessionService(driver, {
     hello: () => ({ version, node, cluster, state: driver.replica.phase }),
     stats: () => collectStats(sources),

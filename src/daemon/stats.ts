@@ -1,6 +1,7 @@
 import type { LocalServer } from "../api/server.ts";
 import type { Peer } from "../core/membership/peer.ts";
 import type { Driver } from "../net/driver.ts";
+import type { EventLoopDelayMs } from "./event-loop-delay.ts";
 import { membershipWarnings, standingOf } from "./peer-standing.ts";
 import { describeWays, pathWarnings } from "./peer-ways.ts";
 
@@ -11,6 +12,7 @@ export interface StatsSources {
   readonly startedMs: number;
   readonly driver: Driver;
   readonly server: () => LocalServer | undefined;
+  readonly eventLoopDelayMs: () => EventLoopDelayMs;
   /** What an operator should not overlook; see `startSidecar`. */
   readonly warnings: readonly string[];
 }
@@ -22,6 +24,7 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
   const { store, counters } = replica;
   const now = driver.now();
   const server = sources.server();
+  const memory = process.memoryUsage();
   return {
     version: sources.version,
     pid: process.pid,
@@ -73,7 +76,14 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
     buffers: replica.buffers,
     local: { clients: server?.clients ?? 0, ...server?.counters },
     cpuMicros: Math.round(process.cpuUsage().user + process.cpuUsage().system),
-    memory: { residentBytes: process.memoryUsage.rss() },
+    eventLoopDelayMs: sources.eventLoopDelayMs(),
+    memory: {
+      residentBytes: memory.rss,
+      heapUsedBytes: memory.heapUsed,
+      heapTotalBytes: memory.heapTotal,
+      /** Buffers are in it, and it is no part of the heap. */
+      externalBytes: memory.external,
+    },
   };
 }
 

@@ -1,15 +1,17 @@
 import { parseArgs } from "node:util";
+import { benchExpress } from "./express.ts";
 import { benchLocal } from "./local.ts";
 import { describeMachine } from "./measure.ts";
+import { benchMemory } from "./memory.ts";
 import { benchOverload } from "./overload.ts";
 import { benchReconcile } from "./reconcile.ts";
 import { benchLoss, benchReplication } from "./replication.ts";
 
 /**
- * `npm run bench -- replication|local|overload|reconcile [--quick] [--json]`. Figures are medians
- * with their spread; `--quick` only shows that the bench runs. With `--json` the last line is one
- * object. `replication --loss 0.1` holds a cluster that loses a tenth of all datagrams against one
- * that loses none; `overload --seconds 30` offers ten times what may be sent.
+ * `npm run bench -- <one of benches> [--quick] [--json]`. Figures are medians with their spread;
+ * `--quick` only shows that the bench runs. With `--json` the last line is one object.
+ * `replication --loss 0.1` holds a cluster that loses a tenth of all datagrams against one that
+ * loses none; `overload --seconds 30` offers ten times what may be sent.
  */
 const { values, positionals } = parseArgs({
   options: {
@@ -49,7 +51,9 @@ const benches: Record<string, () => Promise<readonly unknown[]>> = {
       },
       print,
     ),
-  local: () => benchLocal({ repeats: quick ? 1 : 5, gets: quick ? 20_000 : 200_000 }, print),
+  local: () => benchLocal({ repeats: quick ? 1 : 5, gets: quick ? 10_000 : 200_000 }, print),
+  express: () => benchExpress({ repeats: quick ? 1 : 5, seconds: quick ? 1 : 4 }, print),
+  memory: () => benchMemory({ sessions: quick ? 100_000 : 1_000_000 }, print),
 };
 
 const bench = benches[positionals[0] ?? ""];

@@ -64,6 +64,8 @@ test("stats tell who is there and what is held", async () => {
     assert.equal(stats.digest, (await one.stats()).digest);
     assert.equal(stats.datagrams.received > 0, true);
     assert.equal(typeof stats.naks.sent, "number");
+    assert.equal(stats.memory.residentBytes > stats.memory.heapUsedBytes, true);
+    assert.equal(stats.eventLoopDelayMs.max >= stats.eventLoopDelayMs.p50, true);
   } finally {
     await cluster.close();
   }

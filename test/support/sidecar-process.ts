@@ -34,7 +34,8 @@ export interface Stats {
   readonly warnings: readonly string[];
   readonly naks: Record<string, number>;
   readonly pacing: Record<string, number>;
-  readonly memory: { readonly residentBytes: number };
+  readonly memory: Readonly<Record<`${"resident" | "heapUsed" | "external"}Bytes`, number>>;
+  readonly eventLoopDelayMs: Readonly<Record<"p50" | "p99" | "p999" | "max", number>>;
   readonly confirmations: Record<string, number>;
   readonly membership: Record<string, number> & { readonly ownPauses: number };
   readonly stream: Record<string, number>;

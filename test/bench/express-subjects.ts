@@ -1,0 +1,25 @@
+import { RedisStore } from "connect-redis";
+import session from "express-session";
+import { createClient as createRedisClient } from "redis";
+import { SessioncastStore } from "../../src/adapters/express.ts";
+
+interface ExpressSubject {
+  /** What the store has behind it. */
+  readonly server: "none" | "redis" | "sidecar";
+  open(socket: string): session.Store | Promise<session.Store>;
+}
+
+export const expressSubjects: Readonly<Record<string, ExpressSubject>> = {
+  memory: { server: "none", open: () => new session.MemoryStore() },
+  "connect-redis": { server: "redis", open: openRedisStore },
+  sessioncast: { server: "sidecar", open: (socket) => new SessioncastStore({ socket, timeoutMs }) },
+};
+
+/** Only a machine that stands still for half a minute ends the bench. */
+const timeoutMs = 30_000;
+
+async function openRedisStore(socket: string): Promise<session.Store> {
+  const client = createRedisClient({ socket: { path: socket, tls: false } });
+  await client.connect();
+  return new RedisStore({ client });
+}
