@@ -40,6 +40,11 @@ export class FrameSplitter {
     return this.#oversize;
   }
 
+  /** Octets that were fed and not yet looked at. */
+  get unread(): number {
+    return this.#chunk.length - this.#position;
+  }
+
   /** The chunk is read in place and must not change until `next` has returned false. */
   feed(chunk: Buffer): void {
     const rest = this.#chunk.length - this.#position;

@@ -174,6 +174,20 @@ export class MsgpackReader {
       : noBytes;
   }
 
+  /** Moves past bytes; they lie in `buffer` from there to `position`. */
+  skipBytes(): number {
+    const bytes = this.#binaryBytes();
+    return this.#take(bytes) ? this.#position - bytes : this.#position;
+  }
+
+  get buffer(): Buffer {
+    return this.#buffer;
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
   #decode(start: number, end: number): string {
     const buffer = this.#buffer;
     for (let index = start; index < end; index++) {

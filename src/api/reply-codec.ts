@@ -178,10 +178,13 @@ export function decodeReplyHead(reader: MsgpackReader): ReplyHead | undefined {
   return reader.finished ? { requestId, isEvent, error } : undefined;
 }
 
-/** Undefined: no such session. Each attribute's bytes are a view, valid during the call. */
+/**
+ * Undefined: no such session. Each attribute's bytes lie in the buffer from start to end, during
+ * the call: a view of each would cost as much as to unpack it.
+ */
 export function decodeGetReply(
   reader: MsgpackReader,
-  attribute: (name: string, bytes: Buffer) => void,
+  attribute: (name: string, buffer: Buffer, start: number, end: number) => void,
 ): SessionReply | undefined {
   if (reader.nil()) return undefined;
   if (reader.arrayHeader() !== 5) return malformed(reader);
@@ -190,9 +193,9 @@ export function decodeGetReply(
   const owner = reader.nil() ? undefined : reader.text();
   const count = reader.mapHeader();
   for (let index = 0; index < count && !reader.failed; index++) {
-    const name = reader.text();
-    const bytes = reader.bytes();
-    if (!reader.failed) attribute(name, bytes);
+    const name = reader.name();
+    const start = reader.skipBytes();
+    if (!reader.failed) attribute(name, reader.buffer, start, reader.position);
   }
   return { stamp, expiresAtMs, owner };
 }

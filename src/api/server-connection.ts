@@ -72,7 +72,9 @@ export class ServerConnection implements Caller {
   #receive(chunk: Buffer): void {
     if (this.#state === "refused") return;
     this.#splitter.feed(chunk);
-    if (this.#state === "open" && this.#yielding === undefined) this.#work();
+    if (this.#state !== "open") return;
+    if (this.#yielding === undefined) this.#work();
+    else this.#pauseIfMuch();
   }
 
   #work(): void {
@@ -95,12 +97,17 @@ export class ServerConnection implements Caller {
   }
 
   #yield(): void {
-    this.#socket.pause();
+    this.#pauseIfMuch();
     this.#yielding = setImmediate(() => {
       this.#yielding = undefined;
-      this.#socket.resume();
+      if (this.#socket.isPaused()) this.#socket.resume();
       if (this.#state === "open") this.#work();
     });
+  }
+
+  /** To stop reading is not worth it for little; much must not become more. */
+  #pauseIfMuch(): void {
+    if (this.#splitter.unread > limits.localUnreadBytesMax) this.#socket.pause();
   }
 
   #serve(): void {

@@ -5,11 +5,13 @@ import { demoCommand } from "./commands/demo.ts";
 import { destroyCommand } from "./commands/destroy.ts";
 import { getCommand } from "./commands/get.ts";
 import { listCommand } from "./commands/list.ts";
+import { logoutCommand } from "./commands/logout.ts";
 import { peersCommand } from "./commands/peers.ts";
 import { rotateCommand } from "./commands/rotate.ts";
 import { setCommand } from "./commands/set.ts";
 import { startCommand } from "./commands/start.ts";
 import { statsCommand } from "./commands/stats.ts";
+import { watchCommand } from "./commands/watch.ts";
 import { tolerateClosedPipes } from "./output.ts";
 import { protectWords } from "./plain-words.ts";
 import { reportError } from "./report-error.ts";
@@ -42,6 +44,8 @@ function createParser(argv: readonly string[]) {
     .command(destroyCommand)
     .command(rotateCommand)
     .command(listCommand)
+    .command(logoutCommand)
+    .command(watchCommand)
     .command(configCommand)
     .command(demoCommand)
     .demandCommand(1, "name a command")

@@ -12,6 +12,7 @@ export function printSession(session: Session): void {
   );
   const lines: (readonly [string, string])[] = [
     ["session", printable(session.id)],
+    ...(session.owner === undefined ? [] : [["owner", printable(session.owner)] as const]),
     ["ends", formatEnd(session.expiresAt, Date.now())],
     ["attributes", attributes.length === 0 ? "none" : String(attributes.length)],
   ];

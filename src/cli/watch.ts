@@ -6,19 +6,33 @@ const closedCheckMs = 100;
 
 /** Shows at once and then every second, until Ctrl-C or until nobody reads any more. */
 export async function watch(show: () => Promise<void>): Promise<void> {
+  await untilStopped(async (signal) => {
+    while (!signal.aborted && !outputClosed()) {
+      await show();
+      await pause(signal);
+    }
+  });
+}
+
+/** Does it until Ctrl-C, which it hears of by the signal. */
+async function untilStopped(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const stop = new AbortController();
   const onSignal = () => stop.abort();
   process.once("SIGINT", onSignal);
   process.once("SIGTERM", onSignal);
   try {
-    while (!stop.signal.aborted && !outputClosed()) {
-      await show();
-      await pause(stop.signal);
-    }
+    await work(stop.signal);
   } finally {
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);
   }
+}
+
+/** Until Ctrl-C or until nobody reads any more. */
+export async function untilLeft(): Promise<void> {
+  await untilStopped(async (signal) => {
+    while (!signal.aborted && !outputClosed()) await pause(signal);
+  });
 }
 
 async function pause(signal: AbortSignal): Promise<void> {

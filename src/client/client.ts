@@ -48,6 +48,7 @@ import { parseStamp, stampText } from "./stamp-text.ts";
 import { packAttributes, unpackReport } from "./values.ts";
 import { type SessionEvent, type Watch, Watches } from "./watches.ts";
 
+const noOptions = {};
 const timeoutMsDefault = 1_000;
 
 /**
@@ -108,21 +109,19 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
    * Undefined: there is none (any more). Rejects with SESSIONCAST_BEHIND when the write that
    * `atLeast` names has neither arrived at this node in time nor could be fetched.
    */
-  async get<T extends object = Record<string, unknown>>(
+  get<T extends object = Record<string, unknown>>(
     id: string,
-    options: GetOptions = {},
+    options: GetOptions = noOptions,
   ): Promise<Session<T> | undefined> {
-    requireText(id);
-    const { atLeast, mutable = false } = options;
-    // What another program stored under a name is its affair; T is the app's word for it.
-    const copy = this.#nearCopy(id, options) as Session<T> | undefined;
-    if (copy !== undefined) return copy;
-    const stamp = atLeast === undefined ? undefined : parseStamp(atLeast);
-    const near = this.#near;
-    return this.#connection.request(
-      (writer, requestId) => encodeGet(writer, requestId, { id, atLeast: stamp }),
-      (reader) => (near ? near.keep(id, reader, mutable) : decodeSession(id, reader)),
-    ) as Promise<Session<T> | undefined>;
+    try {
+      requireText(id);
+      const copy = this.#nearCopy(id, options);
+      // What another program stored under a name is its affair; T is the app's word for it.
+      const found = copy === undefined ? this.#fetch(id, options) : Promise.resolve(copy);
+      return found as Promise<Session<T> | undefined>;
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -315,6 +314,15 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
       drop();
       return decodeResult(reader);
     });
+  }
+
+  #fetch(id: string, { atLeast, mutable = false }: GetOptions): Promise<Session | undefined> {
+    const request = { id, atLeast: atLeast === undefined ? undefined : parseStamp(atLeast) };
+    const near = this.#near;
+    return this.#connection.request(
+      (writer, requestId) => encodeGet(writer, requestId, request),
+      (reader) => (near ? near.keep(id, reader, mutable) : decodeSession(id, reader)),
+    );
   }
 
   #nearCopy(id: string, { atLeast, mutable = false }: GetOptions): Session | undefined {

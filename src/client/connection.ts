@@ -54,6 +54,8 @@ export class Connection {
   #link: Link | undefined;
   #closed = false;
   #flushDue = false;
+  /** Requests that were encoded since the last write. */
+  #unflushed = 0;
   /** What listeners were last told; undefined: nothing yet. */
   #announced: "connected" | "disconnected" | undefined;
   #failures = 0;
@@ -73,12 +75,7 @@ export class Connection {
       if (this.#closed) throw closedError();
       const unsent = this.#writer.position + (this.#link?.socket.writableLength ?? 0);
       if (unsent > limits.clientBacklogBytesMax) throw unavailable("the sidecar does not keep up");
-      const settle = (reader: MsgpackReader) => {
-        const result = decode(reader);
-        if (reader.finished) resolve(result);
-        else throw malformedReply();
-      };
-      const requestId = this.#pending.add({ settle, reject });
+      const requestId = this.#pending.add(decode, resolve, reject);
       const start = this.#writer.position;
       encode(this.#writer, requestId);
       if (this.#writer.position - start > limits.localFrameBytesMax) {
@@ -111,15 +108,27 @@ export class Connection {
 
   #send(): void {
     if (this.#link === undefined) this.#open();
-    else if (this.#link.stage !== "connecting" && !this.#flushDue) {
-      this.#flushDue = true;
-      process.nextTick(() => this.#flush());
-    }
+    else if (this.#link.stage !== "connecting") this.#flushSoon();
     if (this.#pending.size === 1) this.#holdProcess();
   }
 
-  #flush(): void {
+  /** At the end of the turn; or at once, so that the sidecar need not wait for the whole turn. */
+  #flushSoon(): void {
+    this.#unflushed += 1;
+    if (this.#unflushed >= limits.clientRequestsPerWrite) this.#flush();
+    else if (!this.#flushDue) {
+      this.#flushDue = true;
+      process.nextTick(this.#flushDueNow);
+    }
+  }
+
+  readonly #flushDueNow = (): void => {
     this.#flushDue = false;
+    this.#flush();
+  };
+
+  #flush(): void {
+    this.#unflushed = 0;
     const link = this.#link;
     if (link === undefined || link.stage === "connecting" || this.#writer.position === 0) return;
     link.socket.write(this.#writer.written());
@@ -191,13 +200,17 @@ export class Connection {
   #settle(requestId: number, error: { code: string; message: string } | undefined): void {
     // Unknown ids are of requests that timed out before.
     const request = this.#pending.take(requestId);
-    if (error !== undefined) request?.reject(errorOfReply(error));
-    else if (request !== undefined) {
-      try {
-        request.settle(this.#reader);
-      } catch (cause) {
-        request.reject(cause instanceof SessioncastError ? cause : malformedReply());
-      }
+    if (request === undefined) return;
+    if (error !== undefined) {
+      request.reject(errorOfReply(error));
+      return;
+    }
+    try {
+      const result = request.decode(this.#reader);
+      if (this.#reader.finished) request.resolve(result);
+      else request.reject(malformedReply());
+    } catch (cause) {
+      request.reject(cause instanceof SessioncastError ? cause : malformedReply());
     }
   }
 

@@ -2,9 +2,10 @@ import { requestIdMax } from "../api/messages.ts";
 import type { MsgpackReader } from "../api/msgpack-reader.ts";
 import { SessioncastError } from "./errors.ts";
 
-export interface PendingRequest {
-  /** Reads the result and settles the request; throws when the result cannot be unpacked. */
-  settle(reader: MsgpackReader): void;
+export interface PendingRequest<T = unknown> {
+  /** Reads the result; throws when it cannot be unpacked. */
+  decode(reader: MsgpackReader): T;
+  resolve(result: T): void;
   reject(error: SessioncastError): void;
 }
 
@@ -38,14 +39,14 @@ export class PendingRequests {
   }
 
   /** Returns the id under which the reply will come. */
-  add(request: PendingRequest): number {
+  add<T>(
+    decode: (reader: MsgpackReader) => T,
+    resolve: (result: T) => void,
+    reject: (error: SessioncastError) => void,
+  ): number {
     this.#lastId = this.#lastId < requestIdMax ? this.#lastId + 1 : trackRequestId + 1;
     const deadlineMs = performance.now() + this.#timeoutMs;
-    this.#waiting.set(this.#lastId, {
-      deadlineMs,
-      settle: request.settle,
-      reject: request.reject,
-    });
+    this.#waiting.set(this.#lastId, { deadlineMs, decode, resolve: resolve as never, reject });
     if (this.#timer === undefined) this.#watch(this.#timeoutMs);
     return this.#lastId;
   }

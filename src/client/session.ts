@@ -17,8 +17,8 @@ export interface Session<T extends object = Record<string, unknown>> {
 /** Undefined: there is no such session. */
 export function decodeSession(id: string, reader: MsgpackReader): Session | undefined {
   const attributes: Record<string, unknown> = {};
-  const reply = decodeGetReply(reader, (name, bytes) => {
-    setOwn(attributes, name, unpackValue(bytes));
+  const reply = decodeGetReply(reader, (name, buffer, start, end) => {
+    setOwn(attributes, name, unpackValue(buffer, start, end));
   });
   if (reply === undefined) return undefined;
   return {

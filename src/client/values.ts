@@ -24,6 +24,9 @@ const unpackr = new Unpackr({
   copyBuffers: true,
 });
 
+/** Where the value lies that is unpacked; one for all, since unpacking never waits. */
+const range = { start: 0, end: 0 };
+
 /** Reports hold counts, never integers beyond 2^53. */
 const reportUnpackr = new Unpackr({
   useRecords: false,
@@ -49,9 +52,11 @@ export function packAttributes(values: object): PackedAttributes {
 }
 
 /** Throws SESSIONCAST_INVALID for bytes that are no value; some other program stored them. */
-export function unpackValue(bytes: Uint8Array): unknown {
+export function unpackValue(buffer: Uint8Array, start: number, end: number): unknown {
+  range.start = start;
+  range.end = end;
   try {
-    return unpackr.unpack(bytes);
+    return unpackr.unpack(buffer, range);
   } catch (cause) {
     throw invalid("an attribute holds bytes that are not MessagePack", cause);
   }

@@ -230,7 +230,9 @@ export const limits = {
   localSocketPathBytesMax: 107,
   localCursorBytesMax: 512,
   /** After so many requests of one client the others have their turn. */
-  localRequestsPerTurnMax: 128,
+  localRequestsPerTurnMax: 32,
+  /** And with more than this unread, no more is read before its next turn. */
+  localUnreadBytesMax: 16_384,
   watchesPerClientMax: 16,
   /** Sessions of which a client is told when they change, because it keeps copies. */
   trackedPerClientMax: 1_000_000,
@@ -238,6 +240,8 @@ export const limits = {
   eventsPerTurnMax: 65_536,
   /** Requests that a client library holds while its sidecar does not take them. */
   clientBacklogBytesMax: 67_108_864,
+  /** So many requests leave at once, without waiting for the end of the turn. */
+  clientRequestsPerWrite: 16,
   clientReconnectMsMin: 25,
   clientReconnectMsMax: 1_000,
   /** After such a silence of the sidecar a client's copies do not count any more. */

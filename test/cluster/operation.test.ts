@@ -34,6 +34,12 @@ test("the command line writes, reads, lists and destroys sessions", async () => 
     assert.deepEqual(JSON.parse(shown.stdout).attributes, { user: "ada", visits: 2 });
     const listed = await command("list", ...at, "--json");
     assert.match(listed.stdout, /"first"/);
+    const owned = await command("set", ...at, "second", "user=ada", "--owner", "ada");
+    assert.equal(owned.code, 0);
+    const ofAda = await command("list", ...at, "--owner", "ada", "--json");
+    assert.equal(JSON.parse(ofAda.stdout).sessions.length, 1);
+    assert.match((await command("logout", ...at, "ada")).stdout, /destroyed 1 session/);
+    assert.equal((await command("get", ...at, "second")).code, 1);
     assert.equal((await command("destroy", ...at, "first")).code, 0);
     const gone = await command("get", ...at, "first");
     assert.equal(gone.code, 1);

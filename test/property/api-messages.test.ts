@@ -247,8 +247,8 @@ test("a session comes out of a reply as it went in, without what was removed", (
       const reader = readerOf((writer) => encodeGetReply(writer, requestId, view));
       assert.deepEqual(decodeReplyHead(reader), { requestId, isEvent: false, error: undefined });
       const found: { name: string; bytes: Uint8Array }[] = [];
-      const session = decodeGetReply(reader, (name, bytes) => {
-        found.push({ name, bytes: new Uint8Array(bytes) });
+      const session = decodeGetReply(reader, (name, buffer, start, end) => {
+        found.push({ name, bytes: new Uint8Array(buffer.subarray(start, end)) });
       });
       assert.deepEqual(session, { stamp, expiresAtMs, owner });
       assert.deepEqual(

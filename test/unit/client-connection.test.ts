@@ -6,6 +6,7 @@ import { type TestContext, test } from "node:test";
 import { startServer } from "../../src/api/server.ts";
 import { type Client, connect, createClient, SessioncastError } from "../../src/client/connect.ts";
 import { PendingRequests } from "../../src/client/pending-requests.ts";
+import { limits } from "../../src/protocol/limits.ts";
 import { FakeService } from "../support/fake-service.ts";
 import { serveFake, socketPathFor } from "../support/local-server.ts";
 import { frameOf } from "../support/raw-client.ts";
@@ -90,7 +91,13 @@ test("a request that timed out is forgotten", async () => {
   const ids: number[] = [];
   const outcomes = [1, 2, 3].map(() => {
     return new Promise((_, reject) => {
-      ids.push(pending.add({ settle: () => assert.fail(), reject }));
+      ids.push(
+        pending.add(
+          () => assert.fail(),
+          () => assert.fail(),
+          reject,
+        ),
+      );
     });
   });
   const keepAlive = setInterval(() => {}, hour);
@@ -181,8 +188,11 @@ test("requests of one turn leave in one write, also before there is a connection
   await Promise.all(Array.from({ length: 20 }, () => client.ping()));
   // The greeting, and right behind it all the rest.
   assert.equal(writes(), 2);
-  await Promise.all(Array.from({ length: 20 }, () => client.ping()));
+  const { clientRequestsPerWrite } = limits;
+  await Promise.all(Array.from({ length: clientRequestsPerWrite - 1 }, () => client.ping()));
   assert.equal(writes(), 3);
+  await Promise.all(Array.from({ length: clientRequestsPerWrite + 1 }, () => client.ping()));
+  assert.equal(writes(), 5);
 });
 
 test("a sidecar of another protocol is told apart from none", async (t) => {

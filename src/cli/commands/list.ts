@@ -19,6 +19,11 @@ const options = {
     default: "",
     describe: "Only ids that begin with this",
   },
+  owner: {
+    type: "string",
+    requiresArg: true,
+    describe: "Only sessions of this user",
+  },
   limit: {
     type: "string",
     requiresArg: true,
@@ -40,11 +45,12 @@ export const listCommand: CommandModule<object, InferredOptionTypes<typeof optio
       .options(options)
       .example("$0 list --limit 10", "ten of them")
       .example("$0 list --prefix cart- --full", "whole ids that begin with cart-")
+      .example("$0 list --owner ada", "the sessions of a user")
       .example("$0 list --json", "whole ids and times for scripts"),
   handler: async (argv) => {
     const limit = parseLimit(argv.limit);
     const { listing, total } = await withClient(argv.socket, async (client) => ({
-      listing: await collect({ client, prefix: argv.prefix, limit }),
+      listing: await collect({ client, prefix: argv.prefix, owner: argv.owner, limit }),
       total: await client.count(),
     }));
     if (argv.json) printJson({ ...listing, total });
@@ -69,6 +75,7 @@ interface Listing {
 async function collect(query: {
   readonly client: Client;
   readonly prefix: string;
+  readonly owner: string | undefined;
   readonly limit: number;
 }): Promise<Listing> {
   const sessions: ListedSession[] = [];
@@ -76,6 +83,7 @@ async function collect(query: {
   do {
     const page = await query.client.list({
       prefix: query.prefix,
+      owner: query.owner,
       limit: Math.min(pageMax, query.limit - sessions.length),
       ...(cursor === undefined ? {} : { cursor }),
     });

@@ -15,6 +15,11 @@ const options = {
     requiresArg: true,
     describe: "End the session when unused this long: 500ms, 30s, 30m, 12h, 7d; 0: never",
   },
+  owner: {
+    type: "string",
+    requiresArg: true,
+    describe: "The user whose session it is, for list --owner and logout",
+  },
 } as const satisfies Record<string, Options>;
 
 type Arguments = InferredOptionTypes<typeof options> & {
@@ -42,7 +47,7 @@ export const setCommand: CommandModule<object, Arguments> = {
     const attributes = parseAssignments(argv.attributes);
     const idleMs = argv.idle === undefined ? undefined : parseDuration(argv.idle);
     await withClient(argv.socket, async (client) => {
-      const outcome = await store({ client, id: argv.id, attributes, idleMs });
+      const outcome = await store({ client, id: argv.id, attributes, idleMs, owner: argv.owner });
       const session = await client.get(argv.id);
       if (argv.json) {
         printJson({ outcome, session: session ?? null });
@@ -59,15 +64,16 @@ interface Change {
   readonly id: string;
   readonly attributes: Attributes;
   readonly idleMs: number | undefined;
+  readonly owner: string | undefined;
 }
 
 const conflictCode: SessioncastErrorCode = "SESSIONCAST_CONFLICT";
 
 async function store(change: Change): Promise<"changed" | "created"> {
   if (await patch(change)) return "changed";
-  const { client, id, attributes, idleMs } = change;
+  const { client, id, attributes, idleMs, owner } = change;
   try {
-    await client.create(id, attributes, idleMs === undefined ? {} : { idleMs });
+    await client.create(id, attributes, { idleMs, owner });
     return "created";
   } catch (error) {
     const isConflict = error instanceof Error && "code" in error && error.code === conflictCode;
@@ -78,8 +84,8 @@ async function store(change: Change): Promise<"changed" | "created"> {
   }
 }
 
-async function patch({ client, id, attributes, idleMs }: Change): Promise<boolean> {
-  const { applied } = await client.patch(id, { set: attributes, unset: [] });
+async function patch({ client, id, attributes, idleMs, owner }: Change): Promise<boolean> {
+  const { applied } = await client.patch(id, { set: attributes, owner });
   if (applied && idleMs !== undefined) await client.touch(id, { idleMs });
   return applied;
 }
