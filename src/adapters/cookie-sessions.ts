@@ -1,0 +1,54 @@
+import type { Session } from "../client/connect.ts";
+import { Baseline, partsOf } from "./baseline.ts";
+import type { Visit } from "./consistency.ts";
+import {
+  fromStored,
+  idleMsOf,
+  isCookieAlike,
+  type StoredSession,
+  storedLengthOf,
+} from "./cookie-session.ts";
+import type { SessionEngine } from "./session-engine.ts";
+
+/** The sessions of frameworks that hand their stores a session with its cookie in it. */
+export class CookieSessions {
+  readonly #engine: SessionEngine;
+
+  constructor(engine: SessionEngine) {
+    this.#engine = engine;
+  }
+
+  /** Undefined: there is none. A lost one comes without; each framework makes one its own way. */
+  async load(
+    id: string,
+    visit: Visit | undefined,
+  ): Promise<{ session: StoredSession | undefined; baseline: Baseline } | undefined> {
+    const loaded = await this.#engine.load(id, visit);
+    if (loaded === "none") return undefined;
+    if (loaded === "lost") return { session: undefined, baseline: new Baseline(id, "lost") };
+    const session = this.restore(loaded);
+    const known = {
+      parts: partsOf(session),
+      idleMs: storedLengthOf(session) ?? this.#engine.idleMs,
+    };
+    return { session, baseline: new Baseline(id, "stored", known, isCookieAlike) };
+  }
+
+  restore({ attributes, expiresAt }: Session): StoredSession {
+    return fromStored(attributes, expiresAt, Date.now());
+  }
+
+  async save(baseline: Baseline, session: object): Promise<void> {
+    const parts = partsOf(session);
+    if (baseline.standing === "lost") parts.delete("cookie");
+    await this.#engine.save(baseline, parts, this.#idleMsOf(baseline, session));
+  }
+
+  async touch(baseline: Baseline, session: object): Promise<void> {
+    await this.#engine.touch(baseline, this.#idleMsOf(baseline, session));
+  }
+
+  #idleMsOf({ idleMs }: Baseline, session: object): number {
+    return idleMsOf(session, Date.now(), idleMs) ?? this.#engine.idleMs;
+  }
+}

@@ -1,0 +1,249 @@
+/** What the stores of all frameworks have to do, held against the real frameworks. */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { MemoryStore } from "express-session";
+import { type LocalServer, startServer } from "../../src/api/server.ts";
+import { CookieJar } from "../support/cookie-jar.ts";
+import { FakeService } from "../support/fake-service.ts";
+import {
+  type Framework,
+  type FrameworkStore,
+  frameworks,
+  type Site,
+  type SiteOptions,
+  serveExpress,
+} from "../support/framework-sites.ts";
+import { socketPathFor } from "../support/local-server.ts";
+
+/** Longer than a busy machine makes anybody wait; only a hang takes as long. */
+const timeoutMs = 60_000;
+const maxAge = 600_000;
+
+interface Shop {
+  readonly site: Site;
+  readonly store: FrameworkStore;
+  readonly service: FakeService;
+  readonly jar: CookieJar;
+  /** What of the site shows to the browser of the test. */
+  show(): Promise<unknown>;
+  visit(path: string, jar?: CookieJar): Promise<unknown>;
+  sidecarLeaves(): Promise<void>;
+  sidecarReturns(): Promise<void>;
+}
+
+type StoreOptions = Parameters<Framework["openStore"]>[0];
+
+async function open(
+  t: TestContext,
+  framework: Framework,
+  options: StoreOptions & { readonly site?: SiteOptions } = {},
+): Promise<Shop> {
+  const service = new FakeService();
+  const path = socketPathFor(t);
+  let server: LocalServer = await startServer({ service, path });
+  const store = framework.openStore({ socket: path, timeoutMs, ...options });
+  const site = await framework.serve(t, store, { maxAge, ...options.site });
+  t.after(async () => {
+    await store.close();
+    await server.close();
+  });
+  const jar = new CookieJar();
+  const visit = async (target: string, browser = jar) => {
+    const { status, body } = await browser.visit(site.origin + target);
+    assert.equal(status, 200, JSON.stringify(body));
+    return body;
+  };
+  return {
+    site,
+    store,
+    service,
+    jar,
+    visit,
+    show: () => visit("/show"),
+    sidecarLeaves: () => server.close(),
+    async sidecarReturns() {
+      server = await startServer({ service, path });
+      await store.client.ready();
+    },
+  };
+}
+
+/** Time passes for the sidecar and for the app, and for nobody else. */
+function clockOf(t: TestContext, { service }: Shop): (ms: number) => void {
+  t.mock.timers.enable({ apis: ["Date"], now: service.nowMs });
+  return (ms) => {
+    service.nowMs += ms;
+    t.mock.timers.tick(ms);
+  };
+}
+
+/** One request has loaded the session and is held while others change it and look at it. */
+async function changeTwice({ site, jar, visit }: Pick<Shop, "site" | "jar" | "visit">) {
+  await visit("/login/ada");
+  const arrived = site.gate.arrival();
+  const slow = visit("/hold/slow/1", jar.copy());
+  await arrived;
+  await visit("/put/fast/2");
+  await visit("/show");
+  site.gate.release();
+  await slow;
+}
+
+test("express-session with its own store loses one of two parallel changes", async (t) => {
+  const jar = new CookieJar();
+  const site = await serveExpress(t, new MemoryStore());
+  const visit = async (path: string, browser = jar) =>
+    (await browser.visit(site.origin + path)).body;
+  await changeTwice({ site, jar, visit });
+  assert.deepEqual(await visit("/show"), { user: "ada", slow: "1" });
+});
+
+for (const framework of frameworks) {
+  const { name } = framework;
+
+  test(`${name}: a login is remembered, changed, read back and over after logout`, async (t) => {
+    const { jar, show, visit, service } = await open(t, framework);
+    assert.deepEqual(await show(), {});
+    assert.equal(service.count(), 0);
+    await visit("/login/ada");
+    await visit("/put/cart/book");
+    assert.deepEqual(await show(), { user: "ada", cart: "book" });
+    await visit("/remove/cart");
+    assert.deepEqual(await show(), { user: "ada" });
+    const thief = jar.copy();
+    await visit("/logout");
+    assert.equal(service.count(), 0);
+    assert.deepEqual(await show(), {});
+    assert.deepEqual(await visit("/show", thief), {});
+  });
+
+  test(`${name}: parallel requests that change different attributes both count`, async (t) => {
+    const shop = await open(t, framework);
+    await changeTwice(shop);
+    assert.deepEqual(await shop.show(), { user: "ada", slow: "1", fast: "2" });
+  });
+
+  test(`${name}: what a parallel request removed stays removed`, async (t) => {
+    const { site, jar, show, visit } = await open(t, framework);
+    await visit("/login/ada");
+    await visit("/put/coupon/half");
+    const arrived = site.gate.arrival();
+    const slow = visit("/hold/slow/1", jar.copy());
+    await arrived;
+    await visit("/remove/coupon");
+    site.gate.release();
+    await slow;
+    assert.deepEqual(await show(), { user: "ada", slow: "1" });
+  });
+
+  test(`${name}: a change inside a value is a change`, async (t) => {
+    const { show, visit } = await open(t, framework);
+    await visit("/login/ada");
+    await visit("/list/cart");
+    await visit("/push/cart/book");
+    await visit("/push/cart/lamp");
+    assert.deepEqual(await show(), { user: "ada", cart: ["book", "lamp"] });
+  });
+
+  test(`${name}: a slow request does not bring a session back after the logout`, async (t) => {
+    const { site, jar, show, visit, service } = await open(t, framework);
+    await visit("/login/ada");
+    const old = jar.copy();
+    const arrived = site.gate.arrival();
+    const slow = visit("/hold/slow/1", jar.copy());
+    await arrived;
+    await visit("/logout");
+    site.gate.release();
+    await slow;
+    assert.equal(service.count(), 0);
+    assert.deepEqual(await visit("/show", old), {});
+    assert.deepEqual(await show(), {});
+  });
+
+  test(`${name}: a login gives a new id, and the old one is worth nothing`, async (t) => {
+    const { jar, show, visit, service } = await open(t, framework);
+    await visit("/put/cart/book");
+    const planted = jar.copy();
+    await visit("/login/ada");
+    assert.notEqual(jar.value(framework.cookieName), planted.value(framework.cookieName));
+    assert.deepEqual(await visit("/show", planted), {});
+    assert.equal(Object.entries((await show()) as object).at(-1)?.[1], "ada");
+    assert.equal(service.count(), 1);
+  });
+
+  test(`${name}: saving without a change costs a touch now and then`, async (t) => {
+    const site = { rolling: true, resave: true };
+    const shop = await open(t, framework, { site });
+    const pass = clockOf(t, shop);
+    await shop.visit("/login/ada");
+    const cost = async () => {
+      shop.service.calls.length = 0;
+      await shop.show();
+      return shop.service.calls.join();
+    };
+    assert.equal(await cost(), "get");
+    // The window is a twentieth of the idle time, and ten seconds at most.
+    pass(9_000);
+    assert.equal(await cost(), "get");
+    pass(2_000);
+    assert.equal(await cost(), "get,touch");
+    assert.equal(await cost(), "get");
+    pass(maxAge - 11_000);
+    assert.deepEqual(await shop.show(), { user: "ada" });
+    pass(maxAge - 11_000);
+    assert.deepEqual(await shop.show(), { user: "ada" });
+    pass(maxAge + 11_000);
+    assert.deepEqual(await shop.show(), {});
+  });
+
+  test(`${name}: without a sidecar a request fails with its code, and recovers`, async (t) => {
+    const { site, store, jar, show, visit, ...shop } = await open(t, framework);
+    const events: string[] = [];
+    for (const event of ["connect", "disconnect"]) store.on(event, () => events.push(event));
+    await visit("/login/ada");
+    const gone = new Promise<void>((resolve) => store.on("disconnect", () => resolve()));
+    await shop.sidecarLeaves();
+    await gone;
+    const { status, body, cookies } = await jar.visit(`${site.origin}/show`);
+    assert.deepEqual({ status, body }, { status: 500, body: { code: "SESSIONCAST_UNAVAILABLE" } });
+    assert.deepEqual(cookies, []);
+    assert.equal(site.errors.length, 1);
+    await shop.sidecarReturns();
+    assert.deepEqual(await show(), { user: "ada" });
+    assert.deepEqual(events, ["connect", "disconnect", "connect"]);
+  });
+
+  test(`${name}: with "no-session" the request goes on, and nobody is logged out`, async (t) => {
+    const options = { onUnavailable: "no-session" } as const;
+    const { site, store, jar, show, visit, ...shop } = await open(t, framework, options);
+    const events: string[] = [];
+    for (const event of ["unavailable", "dropped"]) store.on(event, () => events.push(event));
+    await visit("/login/ada");
+    const id = jar.value(framework.cookieName);
+    await shop.sidecarLeaves();
+    assert.deepEqual(await show(), {});
+    assert.deepEqual(events, ["unavailable"]);
+    assert.deepEqual(await visit("/put/cart/book"), { cart: "book" });
+    assert.deepEqual(events, ["unavailable", "unavailable", "dropped"]);
+    // A visitor without a cookie has nothing to lose.
+    assert.deepEqual(await visit("/show", new CookieJar()), {});
+    assert.equal(jar.value(framework.cookieName), id);
+    await shop.sidecarReturns();
+    assert.deepEqual(await show(), { user: "ada" });
+    assert.deepEqual(site.errors, []);
+  });
+
+  test(`${name}: a lost session is not saved over the one that is back`, async (t) => {
+    const options = { onUnavailable: "no-session" } as const;
+    const { site, jar, show, visit, ...shop } = await open(t, framework, options);
+    await visit("/login/ada");
+    await shop.sidecarLeaves();
+    const arrived = site.gate.arrival();
+    const slow = visit("/hold/slow/1", jar.copy());
+    await arrived;
+    await shop.sidecarReturns();
+    site.gate.release();
+    await slow;
+    assert.deepEqual(await show(), { user: "ada" });
+  });
+}
