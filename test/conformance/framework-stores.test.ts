@@ -1,81 +1,10 @@
 /** What the stores of all frameworks have to do, held against the real frameworks. */
 import assert from "node:assert/strict";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { MemoryStore } from "express-session";
-import { type LocalServer, startServer } from "../../src/api/server.ts";
 import { CookieJar } from "../support/cookie-jar.ts";
-import { FakeService } from "../support/fake-service.ts";
-import {
-  type Framework,
-  type FrameworkStore,
-  frameworks,
-  type Site,
-  type SiteOptions,
-  serveExpress,
-} from "../support/framework-sites.ts";
-import { socketPathFor } from "../support/local-server.ts";
-
-/** Longer than a busy machine makes anybody wait; only a hang takes as long. */
-const timeoutMs = 60_000;
-const maxAge = 600_000;
-
-interface Shop {
-  readonly site: Site;
-  readonly store: FrameworkStore;
-  readonly service: FakeService;
-  readonly jar: CookieJar;
-  /** What of the site shows to the browser of the test. */
-  show(): Promise<unknown>;
-  visit(path: string, jar?: CookieJar): Promise<unknown>;
-  sidecarLeaves(): Promise<void>;
-  sidecarReturns(): Promise<void>;
-}
-
-type StoreOptions = Parameters<Framework["openStore"]>[0];
-
-async function open(
-  t: TestContext,
-  framework: Framework,
-  options: StoreOptions & { readonly site?: SiteOptions } = {},
-): Promise<Shop> {
-  const service = new FakeService();
-  const path = socketPathFor(t);
-  let server: LocalServer = await startServer({ service, path });
-  const store = framework.openStore({ socket: path, timeoutMs, ...options });
-  const site = await framework.serve(t, store, { maxAge, ...options.site });
-  t.after(async () => {
-    await store.close();
-    await server.close();
-  });
-  const jar = new CookieJar();
-  const visit = async (target: string, browser = jar) => {
-    const { status, body } = await browser.visit(site.origin + target);
-    assert.equal(status, 200, JSON.stringify(body));
-    return body;
-  };
-  return {
-    site,
-    store,
-    service,
-    jar,
-    visit,
-    show: () => visit("/show"),
-    sidecarLeaves: () => server.close(),
-    async sidecarReturns() {
-      server = await startServer({ service, path });
-      await store.client.ready();
-    },
-  };
-}
-
-/** Time passes for the sidecar and for the app, and for nobody else. */
-function clockOf(t: TestContext, { service }: Shop): (ms: number) => void {
-  t.mock.timers.enable({ apis: ["Date"], now: service.nowMs });
-  return (ms) => {
-    service.nowMs += ms;
-    t.mock.timers.tick(ms);
-  };
-}
+import { clockOf, maxAge, openShop, type Shop } from "../support/framework-shop.ts";
+import { frameworks, serveExpress } from "../support/framework-sites.ts";
 
 /** One request has loaded the session and is held while others change it and look at it. */
 async function changeTwice({ site, jar, visit }: Pick<Shop, "site" | "jar" | "visit">) {
@@ -102,7 +31,7 @@ for (const framework of frameworks) {
   const { name } = framework;
 
   test(`${name}: a login is remembered, changed, read back and over after logout`, async (t) => {
-    const { jar, show, visit, service } = await open(t, framework);
+    const { jar, show, visit, service } = await openShop(t, framework);
     assert.deepEqual(await show(), {});
     assert.equal(service.count(), 0);
     await visit("/login/ada");
@@ -118,13 +47,13 @@ for (const framework of frameworks) {
   });
 
   test(`${name}: parallel requests that change different attributes both count`, async (t) => {
-    const shop = await open(t, framework);
+    const shop = await openShop(t, framework);
     await changeTwice(shop);
     assert.deepEqual(await shop.show(), { user: "ada", slow: "1", fast: "2" });
   });
 
   test(`${name}: what a parallel request removed stays removed`, async (t) => {
-    const { site, jar, show, visit } = await open(t, framework);
+    const { site, jar, show, visit } = await openShop(t, framework);
     await visit("/login/ada");
     await visit("/put/coupon/half");
     const arrived = site.gate.arrival();
@@ -137,7 +66,7 @@ for (const framework of frameworks) {
   });
 
   test(`${name}: a change inside a value is a change`, async (t) => {
-    const { show, visit } = await open(t, framework);
+    const { show, visit } = await openShop(t, framework);
     await visit("/login/ada");
     await visit("/list/cart");
     await visit("/push/cart/book");
@@ -146,7 +75,7 @@ for (const framework of frameworks) {
   });
 
   test(`${name}: a slow request does not bring a session back after the logout`, async (t) => {
-    const { site, jar, show, visit, service } = await open(t, framework);
+    const { site, jar, show, visit, service } = await openShop(t, framework);
     await visit("/login/ada");
     const old = jar.copy();
     const arrived = site.gate.arrival();
@@ -161,7 +90,7 @@ for (const framework of frameworks) {
   });
 
   test(`${name}: a login gives a new id, and the old one is worth nothing`, async (t) => {
-    const { jar, show, visit, service } = await open(t, framework);
+    const { jar, show, visit, service } = await openShop(t, framework);
     await visit("/put/cart/book");
     const planted = jar.copy();
     await visit("/login/ada");
@@ -173,7 +102,7 @@ for (const framework of frameworks) {
 
   test(`${name}: saving without a change costs a touch now and then`, async (t) => {
     const site = { rolling: true, resave: true };
-    const shop = await open(t, framework, { site });
+    const shop = await openShop(t, framework, { site });
     const pass = clockOf(t, shop);
     await shop.visit("/login/ada");
     const cost = async () => {
@@ -197,7 +126,7 @@ for (const framework of frameworks) {
   });
 
   test(`${name}: without a sidecar a request fails with its code, and recovers`, async (t) => {
-    const { site, store, jar, show, visit, ...shop } = await open(t, framework);
+    const { site, store, jar, show, visit, ...shop } = await openShop(t, framework);
     const events: string[] = [];
     for (const event of ["connect", "disconnect"]) store.on(event, () => events.push(event));
     await visit("/login/ada");
@@ -215,7 +144,7 @@ for (const framework of frameworks) {
 
   test(`${name}: with "no-session" the request goes on, and nobody is logged out`, async (t) => {
     const options = { onUnavailable: "no-session" } as const;
-    const { site, store, jar, show, visit, ...shop } = await open(t, framework, options);
+    const { site, store, jar, show, visit, ...shop } = await openShop(t, framework, options);
     const events: string[] = [];
     for (const event of ["unavailable", "dropped"]) store.on(event, () => events.push(event));
     await visit("/login/ada");
@@ -235,7 +164,7 @@ for (const framework of frameworks) {
 
   test(`${name}: a lost session is not saved over the one that is back`, async (t) => {
     const options = { onUnavailable: "no-session" } as const;
-    const { site, jar, show, visit, ...shop } = await open(t, framework, options);
+    const { site, jar, show, visit, ...shop } = await openShop(t, framework, options);
     await visit("/login/ada");
     await shop.sidecarLeaves();
     const arrived = site.gate.arrival();
