@@ -35,8 +35,8 @@ export class Baseline {
   constructor(
     id: string,
     standing: Standing,
+    isAlike: Likeness,
     known: { readonly parts?: Parts; readonly idleMs?: number | undefined } = {},
-    isAlike: Likeness = () => false,
   ) {
     this.id = id;
     this.standing = standing;

@@ -1,5 +1,5 @@
 import type { Session } from "../client/connect.ts";
-import { Baseline, partsOf } from "./baseline.ts";
+import { Baseline, partsOf, type Standing } from "./baseline.ts";
 import type { Visit } from "./consistency.ts";
 import {
   fromStored,
@@ -9,6 +9,11 @@ import {
   storedLengthOf,
 } from "./cookie-session.ts";
 import type { SessionEngine } from "./session-engine.ts";
+
+/** Of a session of which nothing is known to be stored. */
+export function baselineOf(id: string, standing: Exclude<Standing, "stored">): Baseline {
+  return new Baseline(id, standing, isCookieAlike);
+}
 
 /** The sessions of frameworks that hand their stores a session with its cookie in it. */
 export class CookieSessions {
@@ -25,13 +30,13 @@ export class CookieSessions {
   ): Promise<{ session: StoredSession | undefined; baseline: Baseline } | undefined> {
     const loaded = await this.#engine.load(id, visit);
     if (loaded === "none") return undefined;
-    if (loaded === "lost") return { session: undefined, baseline: new Baseline(id, "lost") };
+    if (loaded === "lost") return { session: undefined, baseline: baselineOf(id, "lost") };
     const session = this.restore(loaded);
     const known = {
       parts: partsOf(session),
       idleMs: storedLengthOf(session) ?? this.#engine.idleMs,
     };
-    return { session, baseline: new Baseline(id, "stored", known, isCookieAlike) };
+    return { session, baseline: new Baseline(id, "stored", isCookieAlike, known) };
   }
 
   restore({ attributes, expiresAt }: Session): StoredSession {

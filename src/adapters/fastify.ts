@@ -3,7 +3,7 @@ import { Baseline } from "./baseline.ts";
 import { type Callback, type ResultCallback, settle, settleDone } from "./callback.ts";
 import { setCookieHeader, type Visit } from "./consistency.ts";
 import { isCookieSecure, type StoredSession } from "./cookie-session.ts";
-import { CookieSessions } from "./cookie-sessions.ts";
+import { baselineOf, CookieSessions } from "./cookie-sessions.ts";
 import { RecentMap } from "./recent-map.ts";
 import { SessionEngine, type StoreOptions } from "./session-engine.ts";
 
@@ -142,7 +142,7 @@ export class SessioncastStore extends EventEmitter {
     const isLive = "encryptedSessionId" in session;
     const latest = isLive ? this.#latest.get(id) : undefined;
     const found = this.#baselines.get(session) ?? carriedBy(session) ?? latest;
-    return found?.id === id ? found : new Baseline(id, "unknown");
+    return found?.id === id ? found : baselineOf(id, "unknown");
   }
 
   #enter(request: Request, next: Done): void {

@@ -166,16 +166,26 @@ export class SessionEngine {
   }
 
   async #read(id: string, visit: Visit | undefined): Promise<Session | undefined> {
-    const atLeast = visit && this.consistency?.atLeast(visit, id, Date.now());
-    if (visit === undefined || atLeast === undefined) return this.client.get(id);
+    const stamps = visit ? (this.consistency?.atLeast(visit, id, Date.now()) ?? []) : [];
+    if (visit === undefined || stamps.length === 0) return this.client.get(id);
     try {
-      return await this.client.get(id, { atLeast });
+      return await this.#readAll(id, stamps);
     } catch (error) {
       if (codeOf(error) !== "SESSIONCAST_BEHIND") throw error;
       visit.isBehind = true;
       this.#events.emit("behind");
       return this.client.get(id);
     }
+  }
+
+  /** What includes all of these writes is what was answered last. */
+  async #readAll(id: string, stamps: readonly string[]): Promise<Session | undefined> {
+    let latest: Session | undefined;
+    const reads = stamps.map(async (atLeast) => {
+      latest = await this.client.get(id, { atLeast });
+    });
+    await Promise.all(reads);
+    return latest;
   }
 
   /** A session that was not loaded: as a whole. */
