@@ -50,6 +50,11 @@ export class Baseline {
     for (const name of this.#parts.keys()) if (!isTaken(name)) this.#parts.delete(name);
   }
 
+  /** What is known, with one attribute as it is now. */
+  partsWith(name: string, text: string): Parts {
+    return new Map(this.#parts).set(name, text);
+  }
+
   changesTo(parts: Parts): Changes {
     const set = new Map<string, string>();
     for (const [name, text] of parts) {

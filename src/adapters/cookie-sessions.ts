@@ -49,8 +49,14 @@ export class CookieSessions {
     await this.#engine.save(baseline, parts, this.#idleMsOf(baseline, session));
   }
 
+  /** Frameworks see no change in a cookie that is to live longer; it is stored all the same. */
   async touch(baseline: Baseline, session: object): Promise<void> {
-    await this.#engine.touch(baseline, this.#idleMsOf(baseline, session));
+    const idleMs = this.#idleMsOf(baseline, session);
+    const cookie: unknown = Reflect.get(session, "cookie");
+    if (baseline.standing === "stored" && cookie) {
+      const parts = baseline.partsWith("cookie", JSON.stringify(cookie));
+      await this.#engine.save(baseline, parts, idleMs);
+    } else await this.#engine.touch(baseline, idleMs);
   }
 
   #idleMsOf({ idleMs }: Baseline, session: object): number {

@@ -9,8 +9,10 @@ import {
   type SessioncastStoreOptions,
   type StoredSession,
 } from "../../src/adapters/express.ts";
+import { startServer } from "../../src/api/server.ts";
 import { createClient } from "../../src/client/connect.ts";
-import type { FakeService } from "../support/fake-service.ts";
+import { CookieJar } from "../support/cookie-jar.ts";
+import { FakeService } from "../support/fake-service.ts";
 import { serveFake, socketPathFor } from "../support/local-server.ts";
 
 /** What the app keeps in its sessions. */
@@ -48,6 +50,11 @@ function routes(app: Express, gates: Map<string, () => void>): void {
   app.get("/read", (request, response) => void response.json(body(request)));
   app.get("/visit", (request, response) => {
     visitor(request).visits = (visitor(request).visits ?? 0) + 1;
+    response.json(body(request));
+  });
+  app.get("/remember", (request, response) => {
+    request.session.cookie.maxAge = 10 * maxAge;
+    visitor(request).user = "ada";
     response.json(body(request));
   });
   app.get("/regenerate", (request, response) => {
@@ -256,6 +263,104 @@ test("with resave a request that changed nothing writes nothing, and unset destr
   await site.visit("/unset");
   assert.deepEqual(site.service.calls, ["get", "get", "destroy"]);
   assert.equal(site.service.count(), 0);
+});
+
+test("a session that is to live longer does, from its next use on", async (t) => {
+  const site = await serveSite(t);
+  const pass = clockOf(t, site);
+  await site.visit("/login");
+  await site.visit("/remember");
+  for (let uses = 0; uses < 3; uses += 1) {
+    pass(9 * maxAge);
+    assert.equal((await site.visit("/read")).body, '{"user":"ada","visits":0}');
+  }
+  pass(11 * maxAge);
+  assert.equal((await site.visit("/read")).body, "{}");
+});
+
+test("an id that the app draws again holds a new session, not the old one", async (t) => {
+  const site = await serveSite(t, { session: { genid: () => "of-the-app" } });
+  await site.visit("/login");
+  await site.visit("/logout");
+  site.forgetCookie();
+  await site.visit("/login");
+  assert.equal((await site.visit("/read")).body, '{"user":"ada","visits":0}');
+  await site.store.client.patch("of-the-app", { set: { visits: 7, secret: "of ada" } });
+  site.forgetCookie();
+  await site.visit("/login");
+  const stored = await site.store.client.get("of-the-app");
+  assert.deepEqual(Object.keys(stored?.attributes ?? {}).sort(), ["cookie", "user", "visits"]);
+  assert.equal(stored?.attributes.visits, 0);
+});
+
+test("several session() on one app keep apart, over one client", async (t) => {
+  const { path, service } = await serveFake(t);
+  const client = createClient({ socket: path, timeoutMs });
+  t.after(() => client.close());
+  const app = express();
+  for (const name of ["shop", "admin"]) {
+    const store = new SessioncastStore({ client, prefix: `${name}:` });
+    const options = { secret: name, resave: false, saveUninitialized: false, name };
+    app.use(`/${name}`, session({ ...options, store }));
+  }
+  app.use((request, response) => {
+    visitor(request).visits = (visitor(request).visits ?? 0) + 1;
+    response.json(visitor(request).visits);
+  });
+  const listening = app.listen(0, "127.0.0.1");
+  t.after(() => listening.close());
+  await once(listening, "listening");
+  const origin = `http://127.0.0.1:${(listening.address() as AddressInfo).port}`;
+  const jar = new CookieJar();
+  for (const visits of [1, 2]) {
+    for (const name of ["shop", "admin"]) {
+      assert.equal((await jar.visit(`${origin}/${name}`)).body, visits);
+    }
+  }
+  const { sessions } = service.list({ prefix: "", limit: 10, cursor: "" });
+  assert.deepEqual(sessions.map(({ id }) => id.split(":")[0]).sort(), ["admin", "shop"]);
+});
+
+test("what another program stored under a name of the session's own stays", async (t) => {
+  const site = await serveSite(t);
+  const { client } = site.store;
+  await client.create("s-1", { save: "a file", user: "ada", cookie: {} });
+  const loaded = await ask<session.Session & Visitor>((done) => site.store.load("s-1", done));
+  assert(loaded);
+  loaded.user = "grace";
+  await ask((done) => site.store.set("s-1", loaded, done));
+  const { cookie, ...stored } = (await client.get("s-1"))?.attributes ?? {};
+  assert.deepEqual(stored, { save: "a file", user: "grace" });
+});
+
+test("a session that a tool got and sets again is changed; any other is replaced", async (t) => {
+  const { path, service } = await serveFake(t);
+  const { get, set } = storeOf(t, { socket: path });
+  await set("s-1", { cookie: {}, user: "ada" });
+  const found = (await get("s-1")) ?? {};
+  await set("s-1", { cookie: {}, cart: "book" });
+  await set("s-1", Object.assign(found, { visits: 1 }));
+  assert.deepEqual(await get("s-1"), { cookie: {}, cart: "book", visits: 1 });
+  assert.deepEqual(service.calls, ["set", "get", "set", "patch", "get"]);
+});
+
+test("what could not be saved is sent again by the next save of the request", async (t) => {
+  const path = socketPathFor(t);
+  const service = new FakeService();
+  const first = await startServer({ path, service });
+  const { store, get, set } = storeOf(t, { socket: path });
+  await set("s-1", { cookie: {}, user: "ada", coupon: "half" });
+  const loaded = await get("s-1");
+  assert(loaded);
+  loaded.user = "grace";
+  delete loaded.coupon;
+  await first.close();
+  await assert.rejects(set("s-1", loaded), { code: "SESSIONCAST_UNAVAILABLE" });
+  const second = await startServer({ path, service });
+  t.after(() => second.close());
+  await store.client.ready();
+  await set("s-1", loaded);
+  assert.deepEqual(await get("s-1"), { cookie: {}, user: "grace" });
 });
 
 test("sessions are JSON, as in other stores", async (t) => {

@@ -153,7 +153,14 @@ for (const framework of frameworks) {
     assert.deepEqual(await show(), {});
     assert.deepEqual(events, ["unavailable"]);
     assert.deepEqual(await visit("/put/cart/book"), { cart: "book" });
-    assert.deepEqual(events, ["unavailable", "unavailable", "dropped"]);
+    assert.deepEqual(events.splice(0), ["unavailable", "unavailable", "dropped"]);
+    // That somebody was logged out is never only said.
+    const logout = await jar.copy().visit(`${site.origin}/logout`);
+    assert.equal(logout.status, 500);
+    assert.deepEqual(
+      site.errors.splice(0).map(({ code }) => code),
+      ["SESSIONCAST_UNAVAILABLE"],
+    );
     // A visitor without a cookie has nothing to lose.
     assert.deepEqual(await visit("/show", new CookieJar()), {});
     assert.equal(jar.value(framework.cookieName), id);
