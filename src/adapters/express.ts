@@ -137,6 +137,7 @@ export class SessioncastStore extends ExpressStore {
 
   set generate(generate: Generate | undefined) {
     for (const event of ["connect", "disconnect"]) this.#deafTo.add(event);
+    queueMicrotask(() => this.#deafTo.clear());
     this.#generate = (request) => {
       this.#requireVisit(request);
       generate?.(request);

@@ -78,7 +78,7 @@ for (const framework of frameworks) {
     assert.deepEqual([shop.named(), companionsOf(visited)], [[], []]);
   });
 
-  test(`${name}: the companion cookie is for the server only, and ends with the browser`, async (t) => {
+  test(`${name}: the companion cookie is for servers, and ends with the browser`, async (t) => {
     const { jar, site } = await open(t, framework);
     const own = companionsOf(await jar.visit(`${site.origin}/put/cart/book`));
     assert.equal(own.length, 1);
