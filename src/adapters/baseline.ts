@@ -55,15 +55,17 @@ export class Baseline {
     return new Map(this.#parts).set(name, text);
   }
 
+  /** Whether the attribute is stored as it is now, or says the same. */
+  holds(name: string, text: string): boolean {
+    const before = this.#parts.get(name);
+    if (before === text) return true;
+    return before !== undefined && before !== distrusted && this.#isAlike(name, before, text);
+  }
+
   changesTo(parts: Parts): Changes {
-    const set = new Map<string, string>();
-    for (const [name, text] of parts) {
-      const before = this.#parts.get(name);
-      if (before === text) continue;
-      const isAlike = before !== undefined && before !== distrusted;
-      if (!isAlike || !this.#isAlike(name, before, text)) set.set(name, text);
-    }
-    return { set, unset: [...this.#parts.keys()].filter((name) => !parts.has(name)) };
+    const set = [...parts].filter(([name, text]) => !this.holds(name, text));
+    const unset = [...this.#parts.keys()].filter((name) => !parts.has(name));
+    return { set: new Map(set), unset };
   }
 
   /** The changes are on their way; a second save of this request need not send them again. */

@@ -53,10 +53,11 @@ export class CookieSessions {
   async touch(baseline: Baseline, session: object): Promise<void> {
     const idleMs = this.#idleMsOf(baseline, session);
     const cookie: unknown = Reflect.get(session, "cookie");
-    if (baseline.standing === "stored" && cookie) {
-      const parts = baseline.partsWith("cookie", JSON.stringify(cookie));
-      await this.#engine.save(baseline, parts, idleMs);
-    } else await this.#engine.touch(baseline, idleMs);
+    const text = cookie ? JSON.stringify(cookie) : undefined;
+    const isChanged =
+      baseline.standing === "stored" && text !== undefined && !baseline.holds("cookie", text);
+    if (isChanged) await this.#engine.save(baseline, baseline.partsWith("cookie", text), idleMs);
+    else await this.#engine.touch(baseline, idleMs);
   }
 
   #idleMsOf({ idleMs }: Baseline, session: object): number {

@@ -70,6 +70,10 @@ test("a cookie that only moves its end is the same cookie", () => {
   assert(!isAlike({ originalMaxAge: null, expires: null }));
   assert(!isAlike({ secure: false }));
   assert(!isAlike({ domain: "example.org" }));
+  const forged = { ...cookie, domain: ',"expires":"x"' };
+  assert(!isCookieAlike("cookie", JSON.stringify(cookie), JSON.stringify(forged)));
+  const other = { ...forged, domain: ',"expires":"y"' };
+  assert(!isCookieAlike("cookie", JSON.stringify(forged), JSON.stringify(other)));
   assert(!isCookieAlike("other", "{}", "{ }"));
   assert(!isCookieAlike("cookie", "1", "2"));
 });
