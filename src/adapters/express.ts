@@ -1,72 +1,81 @@
-import { type Client, createClient, type Session } from "../client/connect.ts";
+import type { Baseline } from "./baseline.ts";
+import { type Callback, type ResultCallback, settle, settleDone } from "./callback.ts";
+import { setCookieHeader, type Visit } from "./consistency.ts";
+import { isCookieSecure, type StoredSession } from "./cookie-session.ts";
+import { baselineOf, CookieSessions } from "./cookie-sessions.ts";
 import { loadExpressStore } from "./express-base.ts";
-import { fromStored, remainingMs, type StoredSession, toStored } from "./express-session-data.ts";
+import {
+  beforeHeaders,
+  type Middleware,
+  type SessionAtEnd,
+  type SessionRequest,
+  saveBeforeEnd,
+} from "./express-requests.ts";
+import { SessionEngine, type StoreOptions } from "./session-engine.ts";
 
-export type { StoredSession } from "./express-session-data.ts";
+export type { StoredSession } from "./cookie-session.ts";
+export type SessioncastStoreOptions = StoreOptions;
 
-export interface SessioncastStoreOptions {
-  /** Path of the sidecar's Unix socket; by default where sidecars listen by default. */
-  readonly socket?: string | undefined;
-  /** A client to share; the store does not close it. `socket` and `timeoutMs` are its own then. */
-  readonly client?: Client | undefined;
-  /** Put before each session id; several apps may then share one cluster. Empty by default. */
-  readonly prefix?: string | undefined;
-  /** How long a request to the sidecar may take, in milliseconds; 1000 by default. */
-  readonly timeoutMs?: number | undefined;
-  /** How long an unused session lives whose cookie does not say, in milliseconds; one day. */
-  readonly idleMs?: number | undefined;
-}
+type Generate = (request: SessionRequest) => void;
 
-type Callback = (error?: unknown) => void;
-type ResultCallback<T> = (error: unknown, result?: T) => void;
-
-const idleMsDefault = 86_400_000;
 const ExpressStore = loadExpressStore();
 
 /**
  * A store for express-session that keeps sessions in the sidecar of this host. Each top-level key
- * of a session is an attribute of its own there.
+ * of a session is an attribute of its own there, and a request saves only those that it changed.
  *
- * Emits `disconnect` and `connect` as the connection breaks and comes back: express-session serves
- * requests without a session in between, instead of having each wait and fail. Use one store for
- * one `session()` middleware.
+ * Emits `disconnect` and `connect` as the connection breaks and comes back, `behind`, `unavailable`
+ * and `dropped` (see `SessionEngine`). Use one store for one `session()` middleware; stores may
+ * share a client.
  */
 export class SessioncastStore extends ExpressStore {
-  readonly client: Client;
-  readonly #ownsClient: boolean;
-  readonly #prefix: string;
-  readonly #idleMs: number;
-  readonly #onConnect = () => this.emit("connect");
-  readonly #onDisconnect = () => this.emit("disconnect");
+  readonly #engine: SessionEngine;
+  readonly #sessions: CookieSessions;
+  readonly #baselines = new WeakMap<object, Baseline>();
+  readonly #visits = new WeakMap<object, Visit>();
+  /** The request that express-session is being called for at this moment. */
+  #visit: Visit | undefined;
+  #generate: Generate | undefined;
+  readonly #ending: SessionAtEnd = {
+    isWorthSaving: (session) => this.#isWorthSaving(session),
+    failed: (session) => {
+      const baseline = this.#baselines.get(session);
+      if (baseline !== undefined) baseline.standing = "lost";
+    },
+  };
+  /** Listeners that express-session is about to add, and that would undo the policy. */
+  readonly #deafTo = new Set<string | symbol>();
 
   constructor(options: SessioncastStoreOptions = {}) {
     super();
-    const { client, socket, timeoutMs } = options;
-    this.client = client ?? createClient({ socket, timeoutMs });
-    this.#ownsClient = client === undefined;
-    this.#prefix = options.prefix ?? "";
-    this.#idleMs = options.idleMs ?? idleMsDefault;
-    this.client.on("connect", this.#onConnect);
-    this.client.on("disconnect", this.#onDisconnect);
+    this.#engine = new SessionEngine(options, this);
+    this.#sessions = new CookieSessions(this.#engine);
+  }
+
+  get client() {
+    return this.#engine.client;
   }
 
   /** `null` when there is none. What a session looks like (`S`) only the app knows. */
   get<S = StoredSession>(id: string, callback: ResultCallback<S | null>): void {
-    settle(this.#get(id) as Promise<S | null>, callback);
+    settle(this.#get(id, this.#visit) as Promise<S | null>, callback);
   }
 
-  /** Stores the whole session; one that was destroyed meanwhile stays destroyed. */
+  /**
+   * Stores what has changed since the session was loaded, or the whole session if it was not. One
+   * that was destroyed meanwhile stays destroyed.
+   */
   set(id: string, session: object, callback?: Callback): void {
-    settle(this.#set(id, session), callback);
+    settleDone(this.#set(id, session), callback);
   }
 
   destroy(id: string, callback?: Callback): void {
-    settle(this.client.destroy(this.#prefix + id), callback && dropResult(callback));
+    settleDone(this.#engine.destroy(id), callback);
   }
 
   /** Prolongs the session and leaves what it holds; does nothing when there is none. */
   touch(id: string, session: object, callback?: Callback): void {
-    settle(this.#touch(id, session), callback);
+    settleDone(this.#sessions.touch(this.#baselineOf(id, session), session), callback);
   }
 
   /** All sessions of this store's prefix, each with its `id`. */
@@ -75,91 +84,133 @@ export class SessioncastStore extends ExpressStore {
   }
 
   length(callback: ResultCallback<number>): void {
-    settle(this.#length(), callback);
+    settle(this.#engine.count(), callback);
   }
 
   /** Destroys all sessions of this store's prefix, on all nodes. */
   clear(callback?: Callback): void {
-    settle(this.#clear(), callback);
+    settleDone(this.#engine.clear(), callback);
   }
 
   /** Lets go of the client, and closes it when it is the store's own. */
-  async close(): Promise<void> {
-    this.client.off("connect", this.#onConnect);
-    this.client.off("disconnect", this.#onDisconnect);
-    if (this.#ownsClient) await this.client.close();
+  close(): Promise<void> {
+    return this.#engine.close();
   }
 
-  async #get(id: string): Promise<StoredSession | null> {
-    const session = await this.client.get(this.#prefix + id);
-    return session === undefined ? null : fromStored(session.attributes, session.expiresAt);
+  /**
+   * Put around `session()` when the option `consistency` is "session":
+   * `app.use(store.consistent(session({ store, ... })))`. A response then leaves when its session
+   * is saved, and takes the companion cookie along.
+   */
+  consistent<M extends (...given: never[]) => unknown>(middleware: M): M {
+    const { consistency } = this.#engine;
+    if (consistency === undefined) return middleware;
+    const inner = middleware as unknown as Middleware;
+    const outer: Middleware = (request: SessionRequest, response, next) => {
+      const visit = consistency.visit(request.headers.cookie);
+      this.#visits.set(request, visit);
+      let isSecure = false;
+      beforeHeaders(response, () => {
+        const id = request.sessionID;
+        const cookie = this.#engine.companionCookie(visit, id);
+        if (request.session) isSecure = isCookieSecure(request.session);
+        if (cookie) response.appendHeader("Set-Cookie", setCookieHeader(cookie, isSecure));
+      });
+      this.#visit = visit;
+      try {
+        inner(request, response, (error) => {
+          isSecure = isCookieSecure(request.session);
+          saveBeforeEnd(request, response, this.#ending, next);
+          next(error);
+        });
+      } finally {
+        this.#visit = undefined;
+      }
+    };
+    return outer as unknown as M;
+  }
+
+  /** express-session sets this: how a new session is made for a request. */
+  get generate(): Generate | undefined {
+    return this.#generate;
+  }
+
+  set generate(generate: Generate | undefined) {
+    for (const event of ["connect", "disconnect"]) this.#deafTo.add(event);
+    queueMicrotask(() => this.#deafTo.clear());
+    this.#generate = (request) => {
+      this.#requireVisit(request);
+      generate?.(request);
+      const { session, sessionID: id = "" } = request;
+      if (session) this.#baselines.set(session, baselineOf(id, "absent"));
+    };
+  }
+
+  /**
+   * What express-session itself does at a `disconnect` is to serve requests without `req.session`,
+   * on which most apps fail. What happens then is for `onUnavailable` to say, so the listeners that
+   * it adds, right after it has set `generate`, hear nothing.
+   */
+  override on(event: string | symbol, listener: (...given: never[]) => void): this {
+    if (this.#deafTo.delete(event)) return this;
+    return super.on(event, listener as (...given: unknown[]) => void);
+  }
+
+  override createSession<S>(request: SessionRequest, session: object): S {
+    this.#requireVisit(request);
+    const baseline = this.#baselines.get(session);
+    if (baseline?.standing === "lost") this.#lend(request, session as StoredSession);
+    const live = super.createSession<S & object>(request, session);
+    if (baseline !== undefined) {
+      // A name that its own methods have is not taken from what is stored.
+      baseline.keepOnly((name) => Object.hasOwn(live, name));
+      this.#baselines.set(live, baseline);
+    }
+    return live;
+  }
+
+  async #get(id: string, visit: Visit | undefined): Promise<StoredSession | null> {
+    const loaded = await this.#sessions.load(id, visit);
+    if (loaded === undefined) return null;
+    const session = loaded.session ?? { cookie: {} };
+    this.#baselines.set(session, loaded.baseline);
+    return session;
   }
 
   async #set(id: string, session: object): Promise<void> {
-    const idleMs = remainingMs(session, Date.now()) ?? this.#idleMs;
-    if (idleMs <= 0) await this.client.destroy(this.#prefix + id);
-    else await this.client.set(this.#prefix + id, toStored(session), { idleMs });
+    const baseline = this.#baselineOf(id, session);
+    this.#baselines.set(session, baseline);
+    await this.#sessions.save(baseline, session);
   }
 
-  async #touch(id: string, session: object): Promise<void> {
-    const idleMs = remainingMs(session, Date.now()) ?? this.#idleMs;
-    if (idleMs <= 0) await this.client.destroy(this.#prefix + id);
-    else await this.client.touch(this.#prefix + id, { idleMs });
+  #baselineOf(id: string, session: object): Baseline {
+    const baseline = this.#baselines.get(session);
+    return baseline?.id === id ? baseline : baselineOf(id, "unknown");
+  }
+
+  /** An empty session that keeps the id, so that the browser keeps its cookie. */
+  #lend(request: SessionRequest, session: StoredSession): void {
+    const id = request.sessionID;
+    this.#generate?.(request);
+    const made = request.session as StoredSession | undefined;
+    if (made?.cookie) session.cookie = made.cookie;
+    if (id !== undefined) request.sessionID = id;
+  }
+
+  /** A new session that holds nothing is not saved before express-session wants it to. */
+  #isWorthSaving(session: object): boolean {
+    const isNew = this.#baselines.get(session)?.standing === "absent";
+    return !isNew || Object.keys(session).some((name) => name !== "cookie");
+  }
+
+  #requireVisit(request: SessionRequest): void {
+    const isRequest = "headers" in request;
+    if (this.#engine.consistency === undefined || !isRequest || this.#visits.has(request)) return;
+    throw new Error('consistency: "session" needs app.use(store.consistent(session({ store })))');
   }
 
   async #all(): Promise<(StoredSession & { id: string })[]> {
-    const found: (StoredSession & { id: string })[] = [];
-    for await (const ids of this.#pages()) {
-      const sessions = await Promise.all(ids.map((id) => this.client.get(id)));
-      for (const session of sessions) if (session !== undefined) found.push(this.#named(session));
-    }
-    return found;
+    const sessions = await this.#engine.all();
+    return sessions.map((session) => ({ ...this.#sessions.restore(session), id: session.id }));
   }
-
-  async #length(): Promise<number> {
-    if (this.#prefix === "") return this.client.count();
-    let length = 0;
-    for await (const ids of this.#pages()) length += ids.length;
-    return length;
-  }
-
-  async #clear(): Promise<void> {
-    for await (const ids of this.#pages()) {
-      await Promise.all(ids.map((id) => this.client.destroy(id)));
-    }
-  }
-
-  /** Ids with their prefix, a page at a time: a node may hold a million. */
-  async *#pages(): AsyncGenerator<string[]> {
-    let cursor: string | undefined;
-    do {
-      const page = await this.client.list({ prefix: this.#prefix, cursor });
-      yield page.sessions.map((session) => session.id);
-      cursor = page.cursor;
-    } while (cursor !== undefined);
-  }
-
-  #named(session: Session): StoredSession & { id: string } {
-    const stored = fromStored(session.attributes, session.expiresAt);
-    return { ...stored, id: session.id.slice(this.#prefix.length) };
-  }
-}
-
-/**
- * Calls back once, and outside of the promise: what the callback throws is the app's to see, not
- * a reason to call it again with an error.
- */
-function settle<T>(work: Promise<T>, callback: ResultCallback<T> | undefined): void {
-  work.then(
-    (result) => {
-      if (callback) process.nextTick(callback, null, result);
-    },
-    (error: unknown) => {
-      if (callback) process.nextTick(callback, error);
-    },
-  );
-}
-
-function dropResult(callback: Callback): Callback {
-  return (error) => callback(error);
 }

@@ -4,7 +4,7 @@ import type { DeltaCodec } from "../protocol/delta-codec.ts";
 import { type BootId, type Datagram, type Heartbeat, type Phase, Tag } from "../protocol/frames.ts";
 import { limits } from "../protocol/limits.ts";
 import { HybridClock } from "../session/hybrid-clock.ts";
-import { includesWrite, type Value } from "../session/record.ts";
+import { showsWrite, type Value } from "../session/record.ts";
 import { type Stamp, tagOf } from "../session/stamp.ts";
 import { ClockRecovery } from "./clock-recovery.ts";
 import type {
@@ -265,7 +265,7 @@ export class Replica {
     if (write === undefined) return true;
     const record = this.store.peek(id);
     if (write.tag === tagOf(this.#options.boot) && record?.gaveUp !== true) return true;
-    return record !== undefined && includesWrite(record, write);
+    return record !== undefined && showsWrite(record, write);
   }
 
   /** See `Outbox.fetched`, which gets this number. Undefined: too many are under way. */

@@ -114,13 +114,21 @@ function isFresh(stamp: Stamp, since: Stamp): boolean {
  * Whether a state provably includes the write of this stamp: it still shows, or everything that it
  * can have written has been replaced. False does not mean that it does not.
  */
-export function includesWrite(state: SessionState, write: Stamp): boolean {
+function includesWrite(state: SessionState, write: Stamp): boolean {
   const { life, floor, expiry } = state;
   if (compareStamps(floor, write) > 0 && compareStamps(life.stamp, write) > 0) return true;
   for (const stamp of [life.stamp, floor, expiry.stamp]) {
     if (compareStamps(stamp, write) === 0) return true;
   }
   return state.attributes.some(({ stamp }) => compareStamps(stamp, write) === 0);
+}
+
+/**
+ * Whether who reads this state sees that write. Not so when an update has overtaken the create that
+ * it belongs to.
+ */
+export function showsWrite(state: SessionState, write: Stamp): boolean {
+  return state.life.stamp.time > 0 && includesWrite(state, write);
 }
 
 export function findAttribute(state: SessionState, name: string): Attribute | undefined {

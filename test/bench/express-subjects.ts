@@ -13,7 +13,14 @@ export const expressSubjects: Readonly<Record<string, ExpressSubject>> = {
   memory: { server: "none", open: () => new session.MemoryStore() },
   "connect-redis": { server: "redis", open: openRedisStore },
   sessioncast: { server: "sidecar", open: (socket) => new SessioncastStore({ socket, timeoutMs }) },
+  "sessioncast-near": {
+    server: "sidecar",
+    open: (socket) => new SessioncastStore({ socket, timeoutMs, nearCache }),
+  },
 };
+
+/** Room for all that the bench reads. */
+const nearCache = { maxCount: 1_000, maxBytes: 1_000_000 };
 
 /** Only a machine that stands still for half a minute ends the bench. */
 const timeoutMs = 30_000;

@@ -119,7 +119,6 @@ class ShopUser {
   async shop(): Promise<void> {
     assert.equal(await this.#ask("POST", `/login/${this.name}`), 200);
     for (; !this.#place.closed(); this.rounds++) {
-      await this.hasAllEverywhere();
       await this.#look();
       await this.#buy(`item-${this.rounds}`);
     }
@@ -150,10 +149,7 @@ class ShopUser {
     await this.#place.killed;
   }
 
-  /**
-   * Requests do not wait for replication, and the next one may go to any node: the user is slower
-   * than the network, as people are, and sees here that each node has what was acknowledged.
-   */
+  /** Asked without nginx, node by node. */
   async hasAllEverywhere(): Promise<void> {
     await eventually(async () => {
       const running = this.#place.shops.filter((shop) => shop.running);

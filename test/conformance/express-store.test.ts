@@ -9,8 +9,10 @@ import {
   type SessioncastStoreOptions,
   type StoredSession,
 } from "../../src/adapters/express.ts";
+import { startServer } from "../../src/api/server.ts";
 import { createClient } from "../../src/client/connect.ts";
-import type { FakeService } from "../support/fake-service.ts";
+import { CookieJar } from "../support/cookie-jar.ts";
+import { FakeService } from "../support/fake-service.ts";
 import { serveFake, socketPathFor } from "../support/local-server.ts";
 
 /** What the app keeps in its sessions. */
@@ -50,6 +52,11 @@ function routes(app: Express, gates: Map<string, () => void>): void {
     visitor(request).visits = (visitor(request).visits ?? 0) + 1;
     response.json(body(request));
   });
+  app.get("/remember", (request, response) => {
+    request.session.cookie.maxAge = 10 * maxAge;
+    visitor(request).user = "ada";
+    response.json(body(request));
+  });
   app.get("/regenerate", (request, response) => {
     const before = request.sessionID;
     request.session.regenerate((error) => {
@@ -85,10 +92,11 @@ async function serveSite(
     readonly cookie?: CookieOptions;
     readonly session?: Partial<SessionOptions>;
     readonly gates?: Map<string, () => void>;
+    readonly store?: SessioncastStoreOptions;
   } = {},
 ): Promise<Site> {
   const { path, service } = await serveFake(t);
-  const store = new SessioncastStore({ socket: path, timeoutMs });
+  const store = new SessioncastStore({ socket: path, timeoutMs, ...options.store });
   t.after(() => store.close());
   const app = express();
   app.use(
@@ -125,6 +133,15 @@ async function serveSite(
       if (received !== "") cookie = received.split(";")[0] ?? "";
       return { status: response.status, body: await response.text(), cookie: received };
     },
+  };
+}
+
+/** Time passes for the sidecar and for the app, and for nobody else. */
+function clockOf(t: TestContext, { service }: Site): (ms: number) => void {
+  t.mock.timers.enable({ apis: ["Date"], now: service.nowMs });
+  return (ms) => {
+    service.nowMs += ms;
+    t.mock.timers.tick(ms);
   };
 }
 
@@ -170,19 +187,23 @@ test("a login is remembered, changed and read back", async (t) => {
 
 test("reading touches and does not write; the session then lives longer", async (t) => {
   const site = await serveSite(t);
+  const pass = clockOf(t, site);
   await site.visit("/login");
-  site.service.nowMs += maxAge - 10_000;
+  pass(maxAge - 10_000);
   site.service.calls.length = 0;
   await site.visit("/read");
   assert.deepEqual(site.service.calls, ["get", "touch"]);
-  site.service.nowMs += maxAge - 10_000;
+  pass(maxAge - 10_000);
   assert.equal((await site.visit("/read")).body, '{"user":"ada","visits":0}');
 });
 
-test("a session that was not used is over", async (t) => {
-  const site = await serveSite(t);
+test("a session that was not used is over, to the millisecond", async (t) => {
+  const site = await serveSite(t, { cookie: { maxAge: 1_234 } });
+  const pass = clockOf(t, site);
   await site.visit("/login");
-  site.service.nowMs += maxAge + 1_000;
+  pass(1_234);
+  assert.equal((await site.visit("/read")).body, '{"user":"ada","visits":0}');
+  pass(1_235);
   assert.equal((await site.visit("/read")).body, "{}");
   assert.equal(site.service.count(), 0);
 });
@@ -219,29 +240,130 @@ test("a slow request that saves after the logout does not bring the session back
   site.service.calls.length = 0;
   gates.get("slow")?.();
   assert.equal((await slow).body, '{"user":"ada","visits":99}');
-  assert.deepEqual(site.service.calls, ["set"]);
+  assert.deepEqual(site.service.calls, ["patch"]);
   assert.equal(site.service.count(), 0);
   assert.equal((await site.visit("/read")).body, "{}");
 });
 
 test("a session whose cookie ends with the browser lives a day unused", async (t) => {
   const site = await serveSite(t, { cookie: {} });
+  const pass = clockOf(t, site);
   await site.visit("/login");
   const day = 86_400_000;
-  site.service.nowMs += day - 1_000;
-  assert.equal((await site.visit("/read")).body, '{"user":"ada","visits":0}');
-  site.service.nowMs += day + 1_000;
+  for (let days = 0; days < 2; days += 1) {
+    pass(day - 1_000);
+    assert.equal((await site.visit("/read")).body, '{"user":"ada","visits":0}');
+  }
+  pass(day + 1_000);
   assert.equal((await site.visit("/read")).body, "{}");
 });
 
-test("with resave every request saves, and unset destroys", async (t) => {
+test("with resave a request that changed nothing writes nothing, and unset destroys", async (t) => {
   const site = await serveSite(t, { session: { unset: "destroy", resave: true } });
   await site.visit("/login");
   site.service.calls.length = 0;
   await site.visit("/read");
   await site.visit("/unset");
-  assert.deepEqual(site.service.calls, ["get", "set", "get", "destroy"]);
+  assert.deepEqual(site.service.calls, ["get", "get", "destroy"]);
   assert.equal(site.service.count(), 0);
+});
+
+test("a session that is to live longer does, from its next use on", async (t) => {
+  const site = await serveSite(t);
+  const pass = clockOf(t, site);
+  await site.visit("/login");
+  await site.visit("/remember");
+  for (let uses = 0; uses < 3; uses += 1) {
+    pass(9 * maxAge);
+    assert.equal((await site.visit("/read")).body, '{"user":"ada","visits":0}');
+  }
+  pass(11 * maxAge);
+  assert.equal((await site.visit("/read")).body, "{}");
+});
+
+test("an id that the app draws again holds a new session, not the old one", async (t) => {
+  const site = await serveSite(t, { session: { genid: () => "of-the-app" } });
+  await site.visit("/login");
+  await site.visit("/logout");
+  site.forgetCookie();
+  await site.visit("/login");
+  assert.equal((await site.visit("/read")).body, '{"user":"ada","visits":0}');
+  await site.store.client.patch("of-the-app", { set: { visits: 7, secret: "of ada" } });
+  site.forgetCookie();
+  await site.visit("/login");
+  const stored = await site.store.client.get("of-the-app");
+  assert.deepEqual(Object.keys(stored?.attributes ?? {}).sort(), ["cookie", "user", "visits"]);
+  assert.equal(stored?.attributes.visits, 0);
+});
+
+test("several session() on one app keep apart, over one client", async (t) => {
+  const { path, service } = await serveFake(t);
+  const client = createClient({ socket: path, timeoutMs });
+  t.after(() => client.close());
+  const app = express();
+  for (const name of ["shop", "admin"]) {
+    const store = new SessioncastStore({ client, prefix: `${name}:` });
+    const options = { secret: name, resave: false, saveUninitialized: false, name };
+    app.use(`/${name}`, session({ ...options, store }));
+  }
+  app.use((request, response) => {
+    visitor(request).visits = (visitor(request).visits ?? 0) + 1;
+    response.json(visitor(request).visits);
+  });
+  const listening = app.listen(0, "127.0.0.1");
+  t.after(() => listening.close());
+  await once(listening, "listening");
+  const origin = `http://127.0.0.1:${(listening.address() as AddressInfo).port}`;
+  const jar = new CookieJar();
+  for (const visits of [1, 2]) {
+    for (const name of ["shop", "admin"]) {
+      assert.equal((await jar.visit(`${origin}/${name}`)).body, visits);
+    }
+  }
+  const { sessions } = service.list({ prefix: "", owner: undefined, limit: 10, cursor: "" });
+  assert.deepEqual(sessions.map(({ id }) => id.split(":")[0]).sort(), ["admin", "shop"]);
+});
+
+test("what another program stored under a name of the session's own stays", async (t) => {
+  const site = await serveSite(t);
+  const { client } = site.store;
+  await client.create("s-1", { save: "a file", user: "ada", cookie: {} });
+  const loaded = await ask<session.Session & Visitor>((done) => site.store.load("s-1", done));
+  assert(loaded);
+  loaded.user = "grace";
+  await ask((done) => site.store.set("s-1", loaded, done));
+  const { cookie, ...stored } = (await client.get("s-1"))?.attributes ?? {};
+  assert.deepEqual(stored, { save: "a file", user: "grace" });
+});
+
+test("a session that a tool got and sets again is changed; any other is replaced", async (t) => {
+  const { path, service } = await serveFake(t);
+  const { get, set } = storeOf(t, { socket: path });
+  await set("s-1", { cookie: {}, user: "ada" });
+  const found = (await get("s-1")) ?? {};
+  await set("s-1", { cookie: {}, cart: "book" });
+  await set("s-1", Object.assign(found, { visits: 1 }));
+  assert.deepEqual(await get("s-1"), { cookie: {}, cart: "book", visits: 1 });
+  assert.deepEqual(service.calls, ["set", "get", "set", "patch", "get"]);
+});
+
+test("what could not be saved is sent again by the next save of the request", async (t) => {
+  const path = socketPathFor(t);
+  const service = new FakeService();
+  const first = await startServer({ path, service });
+  const { store, get, set } = storeOf(t, { socket: path });
+  await set("s-1", { cookie: {}, user: "ada", coupon: "half" });
+  const loaded = await get("s-1");
+  assert(loaded);
+  loaded.user = "grace";
+  delete loaded.coupon;
+  await first.close();
+  await assert.rejects(set("s-1", loaded), { code: "SESSIONCAST_UNAVAILABLE" });
+  const second = await startServer({ path, service });
+  t.after(() => second.close());
+  await store.client.ready();
+  await set("s-1", loaded);
+  assert.deepEqual(await get("s-1"), { cookie: {}, user: "grace" });
 });
 
 test("sessions are JSON, as in other stores", async (t) => {
@@ -353,12 +475,16 @@ test("without a sidecar requests get an error or no session, never a hang", asyn
   assert.deepEqual(events, ["disconnect", "connect"]);
 });
 
-test("the middleware serves without sessions while the sidecar is away", async (t) => {
+test("an app hears of disconnect and connect; express-session does not", async (t) => {
   const site = await serveSite(t);
   await site.visit("/login");
+  let heard = 0;
+  site.store.on("disconnect", () => {
+    heard += 1;
+  });
   site.store.emit("disconnect");
-  assert.equal((await site.visit("/has-session")).body, '{"has":false}');
-  site.store.emit("connect");
+  assert.equal(heard, 1);
+  // Else it would serve requests without `req.session`, whatever the policy says.
   assert.equal((await site.visit("/has-session")).body, '{"has":true}');
 });
 
@@ -398,4 +524,18 @@ test("a client may be shared, and the store does not close it", async (t) => {
   await store.close();
   await client.ping();
   assert.equal(client.listenerCount("connect"), 0);
+});
+
+test("with a near cache a session may be changed like any other, and is read once", async (t) => {
+  const nearCache = { maxCount: 100, maxBytes: 1_000_000 };
+  const site = await serveSite(t, { store: { nearCache } });
+  await site.visit("/login");
+  await site.visit("/read");
+  const gets = () => site.service.calls.filter((call) => call === "get").length;
+  const before = gets();
+  assert.equal((await site.visit("/read")).body, '{"user":"ada","visits":0}');
+  assert.equal(gets(), before);
+  for (const visits of [1, 2, 3]) {
+    assert.equal((await site.visit("/visit")).body, `{"user":"ada","visits":${visits}}`);
+  }
 });

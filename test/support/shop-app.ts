@@ -16,15 +16,22 @@ declare module "express-session" {
 }
 
 const app = express();
+const store = new SessioncastStore({
+  // The machine that runs tests may be busy with others for longer than users would wait.
+  timeoutMs: 30_000,
+  consistency: "session",
+  consistencySecret: "another secret of this test",
+});
 app.use(
-  session({
-    // The machine that runs tests may be busy with others for longer than users would wait.
-    store: new SessioncastStore({ timeoutMs: 30_000 }),
-    secret: "a secret of this test",
-    resave: false,
-    saveUninitialized: false,
-    cookie: { maxAge: 3_600_000 },
-  }),
+  store.consistent(
+    session({
+      store,
+      secret: "a secret of this test",
+      resave: false,
+      saveUninitialized: false,
+      cookie: { maxAge: 3_600_000 },
+    }),
+  ),
 );
 
 app.post("/login/:user", (request, response) => {

@@ -1,7 +1,7 @@
 import type { Prng } from "../../base/prng.ts";
 import { type Found, Tag, type TrieRange } from "../../protocol/frames.ts";
 import { limits } from "../../protocol/limits.ts";
-import { includesWrite } from "../../session/record.ts";
+import { showsWrite } from "../../session/record.ts";
 import { type Stamp, tagOf } from "../../session/stamp.ts";
 import type { Counters } from "../counters.ts";
 import type { Peer } from "../membership/peer.ts";
@@ -212,7 +212,7 @@ export class Fetcher {
       return this.#store.has(fetch.id) || (complete && !this.#store.lacks(fetch.id));
     }
     const held = this.#store.peek(fetch.id);
-    return held !== undefined && includesWrite(held, fetch.write);
+    return held !== undefined && showsWrite(held, fetch.write);
   }
 
   #answered(nonce: number, fetch: Fetch, peer: Peer, kept: boolean): void {

@@ -1,0 +1,66 @@
+import type { Session } from "../client/connect.ts";
+import { Baseline, partsOf, type Standing } from "./baseline.ts";
+import type { Visit } from "./consistency.ts";
+import {
+  fromStored,
+  idleMsOf,
+  isCookieAlike,
+  type StoredSession,
+  storedLengthOf,
+} from "./cookie-session.ts";
+import type { SessionEngine } from "./session-engine.ts";
+
+/** Of a session of which nothing is known to be stored. */
+export function baselineOf(id: string, standing: Exclude<Standing, "stored">): Baseline {
+  return new Baseline(id, standing, isCookieAlike);
+}
+
+/** The sessions of frameworks that hand their stores a session with its cookie in it. */
+export class CookieSessions {
+  readonly #engine: SessionEngine;
+
+  constructor(engine: SessionEngine) {
+    this.#engine = engine;
+  }
+
+  /** Undefined: there is none. A lost one comes without; each framework makes one its own way. */
+  async load(
+    id: string,
+    visit: Visit | undefined,
+  ): Promise<{ session: StoredSession | undefined; baseline: Baseline } | undefined> {
+    const loaded = await this.#engine.load(id, visit);
+    if (loaded === "none") return undefined;
+    if (loaded === "lost") return { session: undefined, baseline: baselineOf(id, "lost") };
+    const session = this.restore(loaded);
+    const known = {
+      parts: partsOf(session),
+      idleMs: storedLengthOf(session) ?? this.#engine.idleMs,
+    };
+    return { session, baseline: new Baseline(id, "stored", isCookieAlike, known) };
+  }
+
+  restore({ attributes, expiresAt }: Session): StoredSession {
+    return fromStored(attributes, expiresAt, Date.now());
+  }
+
+  async save(baseline: Baseline, session: object): Promise<void> {
+    const parts = partsOf(session);
+    if (baseline.standing === "lost") parts.delete("cookie");
+    await this.#engine.save(baseline, parts, this.#idleMsOf(baseline, session));
+  }
+
+  /** Frameworks see no change in a cookie that is to live longer; it is stored all the same. */
+  async touch(baseline: Baseline, session: object): Promise<void> {
+    const idleMs = this.#idleMsOf(baseline, session);
+    const cookie: unknown = Reflect.get(session, "cookie");
+    const text = cookie ? JSON.stringify(cookie) : undefined;
+    const isChanged =
+      baseline.standing === "stored" && text !== undefined && !baseline.holds("cookie", text);
+    if (isChanged) await this.#engine.save(baseline, baseline.partsWith("cookie", text), idleMs);
+    else await this.#engine.touch(baseline, idleMs);
+  }
+
+  #idleMsOf({ idleMs }: Baseline, session: object): number {
+    return idleMsOf(session, Date.now(), idleMs) ?? this.#engine.idleMs;
+  }
+}
