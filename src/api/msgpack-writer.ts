@@ -115,7 +115,12 @@ export class MsgpackWriter {
   #latin1(value: Value): void {
     const bytes = value.length;
     this.#reserve(bytes);
-    this.#buffer.latin1Write(value, this.#position, bytes);
+    // A call into native code costs as much as so many characters.
+    if (bytes < 24) {
+      for (let index = 0; index < bytes; index++) {
+        this.#buffer[this.#position + index] = value.charCodeAt(index);
+      }
+    } else this.#buffer.latin1Write(value, this.#position, bytes);
     this.#position += bytes;
   }
 

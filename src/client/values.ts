@@ -51,8 +51,13 @@ export function packAttributes(values: object): PackedAttributes {
   return { attributes, absent };
 }
 
-/** Throws SESSIONCAST_INVALID for bytes that are no value; some other program stored them. */
-export function unpackValue(buffer: Uint8Array, start: number, end: number): unknown {
+/**
+ * Throws SESSIONCAST_INVALID for bytes that are no value; some other program stored them. Most
+ * values are short texts, and those need no unpacker.
+ */
+export function unpackValue(buffer: Buffer, start: number, end: number): unknown {
+  const textStart = startOfText(buffer, start, end);
+  if (textStart > 0) return buffer.toString("utf8", textStart, end);
   range.start = start;
   range.end = end;
   try {
@@ -60,6 +65,13 @@ export function unpackValue(buffer: Uint8Array, start: number, end: number): unk
   } catch (cause) {
     throw invalid("an attribute holds bytes that are not MessagePack", cause);
   }
+}
+
+/** Where the text begins if the value is one, of less than 256 octets; 0: it is not. */
+function startOfText(buffer: Buffer, start: number, end: number): number {
+  const tag = buffer[start] as number;
+  if (tag >= 0xa0 && tag < 0xc0) return end - start === 1 + tag - 0xa0 ? start + 1 : 0;
+  return tag === 0xd9 && end - start === 2 + (buffer[start + 1] as number) ? start + 2 : 0;
 }
 
 export function unpackReport(bytes: Uint8Array): Record<string, unknown> {

@@ -69,9 +69,19 @@ export class Store {
     });
   }
 
-  /** The record of a session, dead or alive, or undefined. Makes a live one the most recent. */
+  /**
+   * The record of a session, dead or alive, or undefined. Makes a live one the most recent, as soon
+   * as that may matter: to keep the order costs as much as the search.
+   */
   find(id: string): StoredRecord | undefined {
-    return this.#sessions.get(id) ?? this.#tombstones.get(id);
+    return this.#isFilling ? (this.#sessions.get(id) ?? this.#tombstones.get(id)) : this.peek(id);
+  }
+
+  /** What was used before the store was half full is as good as unused when it is full. */
+  get #isFilling(): boolean {
+    const { bytesMax, countMax } = this.#options;
+    const { size, calculatedSize } = this.#sessions;
+    return size * 2 > countMax || calculatedSize * 2 > bytesMax;
   }
 
   /** As `find`, without making it the most recent. */
