@@ -19,6 +19,10 @@ const [name = "", socket = ""] = process.argv.slice(2);
 const subject = expressSubjects[name];
 if (subject === undefined) throw new Error(`there is no subject ${name}`);
 const app = express();
+app.get("/cpu", (_request, response) => {
+  const { user, system } = process.cpuUsage();
+  response.json(user + system);
+});
 app.use(
   session({
     store: await subject.open(socket),

@@ -20,15 +20,13 @@ export interface ExpressResult {
   readonly requestsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** What the app's process took, garbage collection included. */
+  readonly appCpuMicros: number;
   /** The median of the ratios of runs that followed each other. */
   readonly ratioToMemory: number;
 }
 
-interface Run {
-  readonly requestsPerSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-}
+type Run = Omit<ExpressResult, "subject" | "ratioToMemory">;
 
 /**
  * Requests to the same small app with one store or another: each reads a session, and one in ten
@@ -91,6 +89,7 @@ class Site {
 
   async run(seconds: number): Promise<Run> {
     let client = 0;
+    const before = await this.#cpuMicros();
     const result = await autocannon({
       url: this.origin,
       connections,
@@ -103,7 +102,13 @@ class Site {
       requestsPerSecond: result["2xx"] / duration,
       p50Ms: latency.p50,
       p99Ms: latency.p99,
+      appCpuMicros: ((await this.#cpuMicros()) - before) / result["2xx"],
     };
+  }
+
+  async #cpuMicros(): Promise<number> {
+    const response = await fetch(`${this.origin}/cpu`);
+    return Number(await response.text());
   }
 
   close(): Promise<void> {
@@ -149,15 +154,17 @@ function resultOf(
   );
   const of = (figure: keyof Run) => some.map((run) => run[figure]);
   print(`express, ${subject}`);
-  print(`  requests/s           ${withSpread(of("requestsPerSecond"))}`);
-  print(`  share of memory's    ${withSpread(ratios, 3)}`);
-  print(`  p50, ms              ${withSpread(of("p50Ms"), 1)}`);
-  print(`  p99, ms              ${withSpread(of("p99Ms"), 1)}`);
+  print(`  requests/s            ${withSpread(of("requestsPerSecond"))}`);
+  print(`  share of memory's     ${withSpread(ratios, 3)}`);
+  print(`  app CPU a request, us ${withSpread(of("appCpuMicros"))}`);
+  print(`  p50, ms               ${withSpread(of("p50Ms"), 1)}`);
+  print(`  p99, ms               ${withSpread(of("p99Ms"), 1)}`);
   return {
     subject,
     requestsPerSecond: Math.round(median(of("requestsPerSecond"))),
     p50Ms: round(median(of("p50Ms"))),
     p99Ms: round(median(of("p99Ms"))),
+    appCpuMicros: Math.round(median(of("appCpuMicros"))),
     ratioToMemory: round(median(ratios), 3),
   };
 }
