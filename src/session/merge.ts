@@ -40,9 +40,12 @@ export function merge(
     state.expiry = delta.expiry;
     changed = true;
   }
+  const { length } = state.attributes;
   for (const attribute of delta.attributes) {
     if (mergeAttribute(state, attribute, idHash, fingerprint)) changed = true;
   }
+  // An array that grows has room for sixteen more, which a million records would keep for nothing.
+  if (state.attributes.length > length) state.attributes = state.attributes.slice();
   return changed;
 }
 

@@ -107,7 +107,7 @@ const clocks: readonly PlantedBug[] = [
   {
     name: "restamped records keep their fingerprint",
     file: "core/store/store.js",
-    find: "Object.assign(fingerprint, fingerprintOf(record, record.idHash));",
+    find: "record.fingerprint = fingerprintOf(record, record.idHash);",
     replace: "",
     why: "the digest says that nothing has changed, or something that nobody can repair",
   },

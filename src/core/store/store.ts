@@ -128,14 +128,15 @@ export class Store {
     held = this.find(delta.id),
   ): { record: StoredRecord; changed: boolean } | undefined {
     const record = held ?? new StoredRecord(delta.id, this.#options.hashKey);
-    const { expiry, fingerprint } = record;
+    const { expiry, idHash, fingerprint } = record;
     const { high, low } = fingerprint;
     const wasAlive = record.life.alive;
-    const changed = merge(record, delta, record.idHash, fingerprint);
+    const changed = merge(record, delta, idHash, fingerprint);
+    record.fingerprint = fingerprint;
     const forgetAt = forgetAtMs(record, this.#options.tombstoneRetentionMs);
     if (held === undefined) {
       if (!changed || isPast(forgetAt, wallMs)) return undefined;
-      record.gaveUp = this.stubs.drop(record.idHash) || this.stubs.lackSome;
+      record.gaveUp = this.stubs.drop(idHash) || this.stubs.lackSome;
       this.#leaves.link(record);
     }
     if (!changed) return { record, changed };
@@ -180,10 +181,10 @@ export class Store {
   }
 
   #restamped(record: StoredRecord, wallMs: number): void {
-    const { fingerprint } = record;
-    this.trie.toggle(record.leaf, fingerprint);
-    Object.assign(fingerprint, fingerprintOf(record, record.idHash));
-    this.trie.toggle(record.leaf, fingerprint);
+    const { leaf, fingerprint: before } = record;
+    this.trie.toggle(leaf, before);
+    record.fingerprint = fingerprintOf(record, record.idHash);
+    this.trie.toggle(leaf, record.fingerprint);
     record.newest = zeroStamp;
     noteNewest(record, record);
     record.ownDeadlineMs = 0;
@@ -226,12 +227,14 @@ export class Store {
    */
   adopt(whole: SessionDelta, wallMs: number): boolean | undefined {
     const record = new StoredRecord(whole.id, this.#options.hashKey);
-    merge(record, whole, record.idHash, record.fingerprint);
+    const { idHash, fingerprint } = record;
+    merge(record, whole, idHash, fingerprint);
+    record.fingerprint = fingerprint;
     const forgetAt = forgetAtMs(record, this.#options.tombstoneRetentionMs);
     if (isPast(forgetAt, wallMs)) return false;
-    if (this.stubs.full && !this.stubs.has(record.idHash)) return undefined;
+    if (this.stubs.full && !this.stubs.has(idHash)) return undefined;
     const stub = stubOf(record, forgetAt);
-    const own = this.stubs.find(record.idHash);
+    const own = this.stubs.find(idHash);
     if (own === undefined) return this.stubs.put(stub);
     const isSame = compareHashes(own.fingerprint, stub.fingerprint) === 0;
     const version = isSame ? own.version : Math.min(own.version + 1, stubVersionMax);

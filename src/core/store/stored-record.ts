@@ -18,8 +18,11 @@ export class StoredRecord implements SessionState {
   attributes: Attribute[] = [];
   expiry: Expiry = neverUsed;
 
-  readonly idHash: Hash64;
-  readonly fingerprint: Hash64 = { high: 0, low: 0 };
+  /** Two hashes of 64 bits. In place: as objects they would take a tenth of the record. */
+  readonly #idHigh: number;
+  readonly #idLow: number;
+  #high = 0;
+  #low = 0;
   /** The latest write, to life, floor or attributes; a mere use does not count. */
   newest: Stamp = zeroStamp;
   /** Estimated memory, as charged against the store's limit. */
@@ -40,12 +43,28 @@ export class StoredRecord implements SessionState {
 
   constructor(id: string, hashKey: HashKey) {
     this.id = id;
-    this.idHash = hashId(hashKey, id);
+    const { high, low } = hashId(hashKey, id);
+    this.#idHigh = high;
+    this.#idLow = low;
+  }
+
+  get idHash(): Readonly<Hash64> {
+    return { high: this.#idHigh, low: this.#idLow };
+  }
+
+  /** A copy; to be set when it has changed. */
+  get fingerprint(): Hash64 {
+    return { high: this.#high, low: this.#low };
+  }
+
+  set fingerprint({ high, low }: Readonly<Hash64>) {
+    this.#high = high;
+    this.#low = low;
   }
 
   /** Its place in the digest trie: the first four hex digits of the hashed id. */
   get leaf(): number {
-    return this.idHash.high >>> 16;
+    return this.#idHigh >>> 16;
   }
 }
 
