@@ -25,6 +25,7 @@ export interface World {
   readonly nowMs: number;
   readonly options: SimulationOptions;
   readonly network: Network;
+  readonly nodes: readonly SimNode[];
   readonly issued: Issued;
   readonly trace: Trace;
   readonly boots: Prng;
@@ -241,6 +242,10 @@ export class SimNode implements Outbox {
     if (!options.paths.unicast) {
       this.bytesSent += packet.bytes.length;
       network.multicast(packet, receivers);
+    } else if (packet.numbered) {
+      // Who is down for this node is sent nothing, and asks for it all once it hears of it.
+      const others = this.#world.nodes.filter((node) => node !== this && node.running);
+      network.lostNumbered += others.filter((node) => !receivers.includes(node.index)).length;
     }
     for (const address of copies) this.#send(address, { ...packet, via: "unicast" });
   }
