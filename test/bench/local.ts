@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { NodeProcess } from "../support/node-process.ts";
 import { RedisProcess, withoutRedis } from "../support/redis-process.ts";
 import { ProcessCluster } from "../support/sidecar-process.ts";
+import { benchInvalidation } from "./invalidation.ts";
 import { localSubjects, type ServerName } from "./local-subjects.ts";
 import { median, round, withSpread } from "./measure.ts";
 
@@ -54,6 +55,8 @@ export async function benchLocal(
       printRuns(inFlight, runs, print);
       for (const [subject, some] of runs) results.push({ subject, inFlight, ...medians(some) });
     }
+    const { sidecar = "" } = servers.sockets;
+    await benchInvalidation(sidecar, Math.ceil(options.gets / 100), print);
     return results;
   } finally {
     await Promise.all([...loads.values()].map((load) => load.kill()));
