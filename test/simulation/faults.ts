@@ -1,7 +1,8 @@
 import type { Prng } from "../../src/base/prng.ts";
+import { limits } from "../../src/protocol/limits.ts";
 import { between, exponential, prngFor } from "./chance.ts";
 import type { Network } from "./network.ts";
-import type { Recurring, SimulationOptions } from "./options.ts";
+import type { ClockOptions, Recurring, SimulationOptions } from "./options.ts";
 import type { SimNode } from "./sim-node.ts";
 import type { Trace } from "./trace.ts";
 
@@ -49,7 +50,7 @@ export class Faults {
     if (network.deaf?.stays !== true) this.#shell.network.deaf.clear();
     const prng = prngFor(seed, "heal");
     for (const node of this.#shell.nodes) {
-      const stays = clocks.skew?.node === node.index && clocks.skew.stays;
+      const stays = clocks.skew?.node === node.index && mayStay(clocks);
       const beyond = !stays && Math.abs(node.clock.aheadMs(this.#shell.nowMs)) > 250;
       if (beyond) node.setClock((clock) => clock.correct(this.#shell.nowMs));
       // What stays is the offset, not a step that happened to be under way.
@@ -205,4 +206,13 @@ export class Faults {
       if (skew?.node === index) clock.offsetMs = skew.offsetMs;
     }
   }
+}
+
+/**
+ * A clock that was stepped ahead recovers once its peers agree with it, which they do not with one
+ * that is further off than they accept.
+ */
+function mayStay({ skew, step }: ClockOptions): boolean {
+  if (skew?.stays !== true) return false;
+  return step === null || Math.abs(skew.offsetMs) <= limits.clockDriftMsMax;
 }

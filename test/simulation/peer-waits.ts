@@ -86,7 +86,10 @@ export class PeerWaits {
   }
 
   #readElsewhere(written: Written, write: Stamp): void {
-    const others = this.#shell.nodes.filter((node) => node !== written.writer && node.running);
+    // A node of another cluster knows nobody, and nothing of this one's writes.
+    const others = this.#shell.nodes.filter(
+      (node) => node !== written.writer && node.running && !node.foreign,
+    );
     const reader = this.#prng.pick(others);
     const replica = reader?.life?.replica;
     if (reader === undefined || replica === undefined) return;

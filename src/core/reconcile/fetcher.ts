@@ -224,13 +224,15 @@ export class Fetcher {
 
   /**
    * Whether there was such a session and nobody who is up has it. A node that is cut off from all
-   * others cannot tell.
+   * others cannot tell, nor can one that has no peer tell what became of another's write.
    */
   #isGone(peers: PeerTable, fetch: Fetch): boolean {
     if (!this.#store.lacks(fetch.id)) return false;
     const all = [...peers.all()];
     const up = all.filter(({ state }) => state === "up");
-    if (up.length === 0) return !all.some(({ state }) => state === "down");
+    if (up.length === 0) {
+      return fetch.write === undefined && !all.some(({ state }) => state === "down");
+    }
     return up.every((peer) => fetch.without.has(peer));
   }
 
