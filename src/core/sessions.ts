@@ -293,7 +293,7 @@ export class Sessions {
     const next = expiryAt(stamp, idleMs, wallMs);
     const moved = next.idleDeadlineMs - record.expiry.idleDeadlineMs;
     if (idleMs !== record.expiry.idleMs || moved > touchWindowMs(idleMs)) return next;
-    record.ownDeadlineMs = Math.max(record.ownDeadlineMs, next.idleDeadlineMs);
+    record.ownDeadlineMs = Math.max(record.ownDeadlineMs ?? 0, next.idleDeadlineMs);
     return undefined;
   }
 

@@ -139,7 +139,7 @@ export interface Wishes {
 export function drawOptions(seed: number, wishes: Wishes = {}): SimulationOptions {
   const prng = prngFor(seed, "shape");
   const profile: Profile = prng.chance(0.2) ? "gentle" : prng.chance(0.08) ? "unsealed" : "swarm";
-  const drawn = prng.chance(0.003) ? 64 : integer(prng, 1, oneOf(prng, [3, 5, 8, 12]));
+  const drawn = prng.chance(0.001) ? 64 : integer(prng, 1, oneOf(prng, [3, 5, 8, 12]));
   const nodes = wishes.nodes ?? (profile === "gentle" ? Math.max(2, drawn) : drawn);
   const many = nodes > 16;
   const calm = profile === "gentle";

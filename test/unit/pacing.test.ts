@@ -155,7 +155,7 @@ test("a large session leaves in several turns, whole, with nothing between its p
   const pieces = 3 * limits.sendSliceDatagramsMax;
   const record = paced.write("large", "v".repeat(pieces * fragmentBytesMax - 100));
   paced.stream.flush(0);
-  assert.equal(record.dirtySince, 0);
+  assert.equal(record.dirtySince, undefined);
   assert.equal(paced.stream.sequence, limits.sendSliceDatagramsMax);
   assert.equal(paced.stream.sequenceTaken, pieces);
   paced.write("other");
@@ -271,7 +271,7 @@ test("what changed together and does not fit one block leaves in several", () =>
   assert.equal(fragments.filter(({ index }) => index === 0).length, 3);
   assert.deepEqual(
     records.map(({ dirtySince }) => dirtySince),
-    [0, 0, 0],
+    [undefined, undefined, undefined],
   );
 });
 

@@ -22,8 +22,8 @@ export function visibleUntilMs(state: SessionState): number {
  * What clients are told: idle time after the latest use that this node knows of, replicated or its
  * own. The session ends then or, because of the window, a little later. 0: never.
  */
-export function expiresAtMs(state: SessionState, ownDeadlineMs: number): number {
-  const idleEnd = Math.max(state.expiry.idleDeadlineMs, ownDeadlineMs);
+export function expiresAtMs(state: SessionState, ownDeadlineMs: number | undefined): number {
+  const idleEnd = Math.max(state.expiry.idleDeadlineMs, ownDeadlineMs ?? 0);
   return earlier(idleEnd, state.life.absoluteDeadlineMs);
 }
 

@@ -142,7 +142,7 @@ export class Store {
     if (!changed) return { record, changed };
     const difference = { high: high ^ fingerprint.high, low: low ^ fingerprint.low };
     this.trie.toggle(record.leaf, difference);
-    if (record.expiry !== expiry) record.ownDeadlineMs = 0;
+    if (record.expiry !== expiry) record.ownDeadlineMs = undefined;
     this.#index(record, delta, wasAlive);
     noteNewest(record, delta);
     this.#wheel.schedule(record, forgetAt, wallMs);
@@ -187,8 +187,8 @@ export class Store {
     this.trie.toggle(leaf, record.fingerprint);
     record.newest = zeroStamp;
     noteNewest(record, record);
-    record.ownDeadlineMs = 0;
-    if (record.dirtySince > 0) record.dirtySince = earliestTime(record);
+    record.ownDeadlineMs = undefined;
+    if (record.dirtySince !== undefined) record.dirtySince = earliestTime(record);
     this.#wheel.schedule(record, forgetAtMs(record, this.#options.tombstoneRetentionMs), wallMs);
     this.observer?.(record.id, "touched");
   }

@@ -31,12 +31,16 @@ export class StoredRecord implements SessionState {
   gaveUp = false;
   /** Where the record is kept; `none` before it is and after it was forgotten. */
   place: "none" | "sessions" | "tombstones" = "none";
-  /** The idle deadline as moved by uses here that were not worth replicating; 0: by none. */
-  ownDeadlineMs = 0;
+  /**
+   * The idle deadline as moved by uses here that were not worth replicating; undefined: by none.
+   * A field that held a large number once keeps a box for one in every record, unless it may be
+   * empty.
+   */
+  ownDeadlineMs: number | undefined = undefined;
   /** As it is indexed; undefined: it has none, or is not alive. */
   owner: Value | undefined = undefined;
-  /** Own stamp time from which on changes have not been sent; 0: all sent. */
-  dirtySince = 0;
+  /** Own stamp time from which on changes have not been sent; undefined: all sent. */
+  dirtySince: number | undefined = undefined;
   /** The expiry slot it waits in; 0: none. */
   slot = 0;
   nextInLeaf: StoredRecord | undefined;

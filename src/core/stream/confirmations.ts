@@ -82,7 +82,7 @@ export class Confirmations {
     let first = last;
     const tickets: Ticket[] = [];
     this.#unsent = this.#unsent.filter((each) => {
-      if ((each.ticket.record?.dirtySince ?? 0) > 0) return true;
+      if (each.ticket.record?.dirtySince !== undefined) return true;
       first = Math.min(first, each.first);
       tickets.push(each.ticket);
       return false;

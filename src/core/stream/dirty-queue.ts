@@ -20,7 +20,7 @@ export class DirtyQueue {
   /** The one that waits longest; undefined: none does. */
   get first(): StoredRecord | undefined {
     let record = this.#records[this.#head];
-    while (record !== undefined && record.dirtySince === 0) {
+    while (record !== undefined && record.dirtySince === undefined) {
       this.#advance();
       record = this.#records[this.#head];
     }

@@ -82,7 +82,7 @@ export class OutgoingStream {
 
   /** A local write of this stamp is to be sent. */
   changed(record: StoredRecord, stamp: Stamp): void {
-    if (record.dirtySince > 0) return;
+    if (record.dirtySince !== undefined) return;
     record.dirtySince = stamp.time;
     if (this.#dirty.push(record)) this.#dirty.sweep((waiting) => this.#isWanted(waiting));
   }
@@ -190,7 +190,7 @@ export class OutgoingStream {
   /** What no block holds together is told apart: those left over follow in one of their own. */
   #packTogether(group: Set<StoredRecord>): void {
     for (const record of group) {
-      if (record.dirtySince > 0 && !this.#pack(record, trainBytesMax)) return;
+      if (record.dirtySince !== undefined && !this.#pack(record, trainBytesMax)) return;
       group.delete(record);
       this.#groups.delete(record);
     }
@@ -198,21 +198,21 @@ export class OutgoingStream {
 
   /** Puts what has changed since it was last sent into the block. False: there is no room. */
   #pack(record: StoredRecord, bytesMax: number): boolean {
-    const delta = deltaSince(record, { time: record.dirtySince, tag: this.#tag });
+    const delta = deltaSince(record, { time: record.dirtySince ?? 0, tag: this.#tag });
     // Otherwise a peer's later write has taken its place.
     if (!isEmpty(delta)) {
       if (!this.#packer.add(delta, bytesMax)) return false;
       this.#counters.stream.deltasSent += 1;
     }
-    record.dirtySince = 0;
+    record.dirtySince = undefined;
     return true;
   }
 
   /** Whether a record that waits is to be sent: what was evicted meanwhile would be without end. */
   #isWanted(record: StoredRecord): boolean {
-    if (record.dirtySince === 0) return false;
+    if (record.dirtySince === undefined) return false;
     if (record.place !== "none") return true;
-    record.dirtySince = 0;
+    record.dirtySince = undefined;
     this.#groups.get(record)?.delete(record);
     this.#groups.delete(record);
     this.#counters.stream.evictedUnsent += 1;
