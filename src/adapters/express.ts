@@ -1,5 +1,5 @@
 import type { Baseline } from "./baseline.ts";
-import { type Callback, type ResultCallback, settle, settleDone, settleLoad } from "./callback.ts";
+import { type Callback, type ResultCallback, settle, settleDone } from "./callback.ts";
 import { setCookieHeader, type Visit } from "./consistency.ts";
 import { isCookieSecure, type StoredSession } from "./cookie-session.ts";
 import { baselineOf, CookieSessions } from "./cookie-sessions.ts";
@@ -58,7 +58,7 @@ export class SessioncastStore extends ExpressStore {
 
   /** `null` when there is none. What a session looks like (`S`) only the app knows. */
   get<S = StoredSession>(id: string, callback: ResultCallback<S | null>): void {
-    settleLoad(this.#get(id, this.#visit) as Promise<S | null>, callback);
+    settle(this.#get(id, this.#visit) as Promise<S | null>, callback);
   }
 
   /**

@@ -1,6 +1,6 @@
 import { EventEmitter } from "node:events";
 import { Baseline } from "./baseline.ts";
-import { type Callback, type ResultCallback, settleDone, settleLoad } from "./callback.ts";
+import { type Callback, type ResultCallback, settle, settleDone } from "./callback.ts";
 import { setCookieHeader, type Visit } from "./consistency.ts";
 import { isCookieSecure, type StoredSession } from "./cookie-session.ts";
 import { baselineOf, CookieSessions } from "./cookie-sessions.ts";
@@ -76,7 +76,7 @@ export class SessioncastStore extends EventEmitter {
   /** `null` when there is none. What a session looks like (`S`) only the app knows. */
   // biome-ignore lint/suspicious/noExplicitAny: the type that the plugin asks for is the app's
   get<S = any>(id: string, callback: ResultCallback<S | null>): void {
-    settleLoad(this.#get(id, this.#visit) as Promise<S | null>, callback);
+    settle(this.#get(id, this.#visit) as Promise<S | null>, callback);
   }
 
   /**
