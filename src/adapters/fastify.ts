@@ -4,7 +4,6 @@ import { type Callback, type ResultCallback, settle, settleDone } from "./callba
 import { setCookieHeader, type Visit } from "./consistency.ts";
 import { isCookieSecure, type StoredSession } from "./cookie-session.ts";
 import { baselineOf, CookieSessions } from "./cookie-sessions.ts";
-import { RecentMap } from "./recent-map.ts";
 import { SessionEngine, type StoreOptions } from "./session-engine.ts";
 
 export type { StoredSession } from "./cookie-session.ts";
@@ -43,7 +42,6 @@ interface Passage extends Visit {
  * session: it makes that by itself, as a copy, and hands it to nobody before it comes to `set`.
  */
 const baselineKey = Symbol("sessioncast.baseline");
-const latestRemembered = 10_000;
 
 /**
  * A store for `@fastify/session` that keeps sessions in the sidecar of this host. Each top-level
@@ -57,8 +55,6 @@ export class SessioncastStore extends EventEmitter {
   readonly #engine: SessionEngine;
   readonly #sessions: CookieSessions;
   readonly #baselines = new WeakMap<object, Baseline>();
-  /** By id, the latest that was loaded: for versions of the plugin that keep no copy of options. */
-  readonly #latest = new RecentMap<Baseline>(latestRemembered);
   readonly #passages = new WeakMap<object, Passage>();
   /** The request that the plugin is being called for at this moment. */
   #visit: Visit | undefined;
@@ -88,7 +84,6 @@ export class SessioncastStore extends EventEmitter {
   }
 
   destroy(id: string, callback?: Callback): void {
-    this.#latest.delete(id);
     settleDone(this.#engine.destroy(id), callback);
   }
 
@@ -121,12 +116,10 @@ export class SessioncastStore extends EventEmitter {
 
   async #get(id: string, visit: Visit | undefined): Promise<StoredSession | null> {
     const loaded = await this.#sessions.load(id, visit);
-    this.#latest.delete(id);
     if (loaded === undefined) return null;
     const { baseline, session = { cookie: {} } } = loaded;
     // Of a lost session only the id is known: its cookie is the one that is configured.
     const cookie = { ...session.cookie, [baselineKey]: baseline };
-    this.#latest.set(id, baseline);
     this.#baselines.set(session, baseline);
     baseline.keepOnly((name) => name !== "sessionId" && name !== "encryptedSessionId");
     return Object.assign(session, { cookie });
@@ -139,9 +132,7 @@ export class SessioncastStore extends EventEmitter {
   }
 
   #baselineOf(id: string, session: object): Baseline {
-    const isLive = "encryptedSessionId" in session;
-    const latest = isLive ? this.#latest.get(id) : undefined;
-    const found = this.#baselines.get(session) ?? carriedBy(session) ?? latest;
+    const found = this.#baselines.get(session) ?? carriedBy(session);
     return found?.id === id ? found : baselineOf(id, "unknown");
   }
 

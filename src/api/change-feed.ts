@@ -169,10 +169,14 @@ export class Subscription {
     const isEmpty = this.#events.size === 0 && this.#invalid.length === 0 && !this.#allInvalid;
     if (this.#closed || isEmpty) return;
     this.#send((writer) => {
-      for (const [watch, events] of this.#events) encodeWatchEvents(writer, watch, events);
+      for (const [watch, events] of this.#events) {
+        for (const some of inFrames(events)) encodeWatchEvents(writer, watch, some);
+      }
       this.#events.clear();
       if (this.#allInvalid) encodeInvalidations(writer, this.#trackId, undefined);
-      else if (this.#invalid.length > 0) encodeInvalidations(writer, this.#trackId, this.#invalid);
+      else {
+        for (const ids of inFrames(this.#invalid)) encodeInvalidations(writer, this.#trackId, ids);
+      }
       this.#invalid = [];
       this.#allInvalid = false;
     });
@@ -193,5 +197,12 @@ export class Subscription {
       this.#feed.untrack(id, this);
       this.invalidated(id);
     }
+  }
+}
+
+/** As many at a time as a frame holds, however long their ids are. */
+function* inFrames<T>(all: readonly T[]): Generator<readonly T[]> {
+  for (let start = 0; start < all.length; start += limits.eventsPerFrameMax) {
+    yield all.slice(start, start + limits.eventsPerFrameMax);
   }
 }

@@ -36,6 +36,18 @@ export class MsgpackWriter {
     return this.#buffer.subarray(0, this.#position);
   }
 
+  /**
+   * For a socket, `isTaken` if it has taken all at once: then the memory is used again, else it
+   * stays with the socket. Little has memory of its own: frames of a few octets that wait for a
+   * slow reader would each keep all of this.
+   */
+  sendBy(send: (bytes: Buffer) => void, isTaken: () => boolean): void {
+    const isLittle = this.#position * 8 < this.#buffer.length;
+    send(isLittle ? Buffer.from(this.written()) : this.written());
+    if (isLittle || isTaken()) this.clear();
+    else this.renew();
+  }
+
   /** The memory was sent and may be used again. */
   clear(): void {
     // One large reply must not keep its memory for good.

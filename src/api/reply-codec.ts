@@ -1,7 +1,9 @@
+import { isUtf8 } from "node:buffer";
 import type { DestroyedAll, ListPage, SessionView, WriteOutcome } from "../core/commands.ts";
 import { limits } from "../protocol/limits.ts";
 import { ownerName, type Value } from "../session/record.ts";
 import type { Stamp } from "../session/stamp.ts";
+import { frameHeaderBytes } from "./framing.ts";
 import { type RefusalReason, refusals, Status } from "./messages.ts";
 import type { MsgpackReader } from "./msgpack-reader.ts";
 import type { MsgpackWriter } from "./msgpack-writer.ts";
@@ -30,6 +32,8 @@ export interface SessionReply {
   readonly owner: string | undefined;
 }
 
+export type AllDestroyed = Omit<DestroyedAll, "more">;
+
 /**
  * The reply that everything is built for: no object is made, the record's own strings are written
  * where the kernel will read them.
@@ -55,7 +59,8 @@ export function encodeGetReply(
     if (name === ownerName) owner = value;
     else if (value !== undefined) shown += 1;
   }
-  if (owner === undefined) writer.nil();
+  // A peer may have written what no client could read.
+  if (owner === undefined || !isText(owner)) writer.nil();
   else writer.textValue(owner);
   writer.mapHeader(shown);
   for (const { name, value } of view.attributes) {
@@ -63,7 +68,22 @@ export function encodeGetReply(
     writer.text(name);
     writer.value(value);
   }
-  writer.endFrame(body);
+  endFrame(writer, requestId, body);
+}
+
+/** Whether octets are a text that an owner may be. */
+function isText(value: Value): boolean {
+  return value.length <= limits.ownerBytesMax && isUtf8(Buffer.from(value, "latin1"));
+}
+
+/** The merge of several writers' attributes may be larger than what any of them could write. */
+function endFrame(writer: MsgpackWriter, requestId: number, body: number): void {
+  if (writer.position - body <= limits.localFrameBytesMax) {
+    writer.endFrame(body);
+    return;
+  }
+  writer.truncate(body - frameHeaderBytes);
+  encodeRefusal(writer, requestId, "replyTooLarge");
 }
 
 export function encodeWriteReply(
@@ -84,7 +104,7 @@ export function encodeWriteReply(
 export function encodeDestroyAllReply(
   writer: MsgpackWriter,
   requestId: number,
-  { count, stamp, complete }: DestroyedAll,
+  { count, stamp, complete }: AllDestroyed,
 ): void {
   const body = begin(writer, requestId);
   writer.arrayHeader(4);
@@ -140,12 +160,7 @@ export function encodeReportReply(
 ): void {
   const frame = begin(writer, requestId);
   writer.nested(() => writeReport(writer, report, 0));
-  if (writer.position - frame <= limits.localFrameBytesMax) {
-    writer.endFrame(frame);
-    return;
-  }
-  writer.truncate(frame - 4);
-  encodeRefusal(writer, requestId, "replyTooLarge");
+  endFrame(writer, requestId, frame);
 }
 
 export function encodeRefusal(
@@ -208,7 +223,7 @@ export function decodeWriteReply(reader: MsgpackReader): WriteReply {
   return { applied, stamp, confirmations: count === 4 ? reader.number() : undefined };
 }
 
-export function decodeDestroyAllReply(reader: MsgpackReader): DestroyedAll {
+export function decodeDestroyAllReply(reader: MsgpackReader): AllDestroyed {
   if (reader.arrayHeader() !== 4) malformed(reader);
   const count = reader.number();
   const stamp = { time: reader.number(), tag: reader.number() };

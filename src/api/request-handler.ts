@@ -4,6 +4,7 @@ import type { Subscription } from "./change-feed.ts";
 import { localProtocolVersion, type RefusalReason, Verb } from "./messages.ts";
 import type { MsgpackWriter } from "./msgpack-writer.ts";
 import {
+  type AllDestroyed,
   encodeCountReply,
   encodeDestroyAllReply,
   encodeGetReply,
@@ -127,7 +128,7 @@ export class RequestHandler {
         encodeListReply(writer, requestId, service.list(request.query));
         break;
       case Verb.destroyAll:
-        this.#destroyAll(request);
+        this.#destroyAll(request, caller, { count: 0, stamp: undefined, complete: true });
         break;
       case Verb.watch:
       case Verb.unwatch:
@@ -166,11 +167,24 @@ export class RequestHandler {
     return this.#service.patch(id, set, unset, ifStamp);
   }
 
-  /** A node that is joining does not know yet what there is to destroy. */
-  #destroyAll({ requestId, owner, except }: DestroyAllRequest): void {
+  /**
+   * Slice by slice, so that the sessions of one owner, however many, keep nobody waiting. A node
+   * that is joining does not know yet what there is to destroy.
+   */
+  #destroyAll(request: DestroyAllRequest, caller: Caller, before: AllDestroyed): void {
+    const { requestId, owner, except } = request;
     const outcome = this.#service.destroyAll(owner, except);
-    if (outcome === undefined) this.refuse(requestId, "stillJoining");
-    else encodeDestroyAllReply(this.#writer, requestId, outcome);
+    if (outcome === undefined) {
+      this.refuse(requestId, "stillJoining");
+      return;
+    }
+    const sum = {
+      count: before.count + outcome.count,
+      stamp: outcome.stamp ?? before.stamp,
+      complete: outcome.complete,
+    };
+    if (!outcome.more) encodeDestroyAllReply(this.#writer, requestId, sum);
+    else setImmediate(() => caller.later(() => this.#destroyAll(request, caller, sum)));
   }
 
   #feed(request: FeedRequest, subscription: Subscription): void {

@@ -49,6 +49,8 @@ export class ServerConnection implements Caller {
     this.#surroundings = surroundings;
     this.subscription = surroundings.feed.subscribe((write) => this.#tell(write));
     socket.on("data", (chunk: Buffer) => this.#receive(chunk));
+    // Before the stream's own listener, which ends the other direction as well.
+    socket.prependListener("end", () => this.#finish());
     socket.on("drain", () => this.#drained());
     socket.on("error", () => {
       surroundings.counters.connectionsBroken += 1;
@@ -77,9 +79,16 @@ export class ServerConnection implements Caller {
     else this.#pauseIfMuch();
   }
 
-  #work(): void {
+  /** The client sends no more: what it has sent is served now, since there is no later turn. */
+  #finish(): void {
+    clearImmediate(this.#yielding);
+    this.#yielding = undefined;
+    if (this.#state === "open") this.#work(Number.POSITIVE_INFINITY);
+  }
+
+  #work(requestsMax: number = limits.localRequestsPerTurnMax): void {
     const { backlogBytesMax, writer } = this.#surroundings;
-    let turnLeft: number = limits.localRequestsPerTurnMax;
+    let turnLeft = requestsMax;
     do {
       const room = backlogBytesMax - this.#socket.writableLength;
       let more = true;
@@ -129,7 +138,8 @@ export class ServerConnection implements Caller {
 
   /** What the subscription has to say, once there is room for it. */
   #tell(write: (writer: MsgpackWriter) => void): void {
-    this.#tellDue = this.#socket.writableLength > this.#surroundings.backlogBytesMax;
+    // One that does not read is told less and less, instead of more and more being kept for it.
+    this.#tellDue = this.#socket.writableNeedDrain;
     if (!this.#tellDue) this.later(() => write(this.#surroundings.writer));
   }
 
@@ -155,11 +165,15 @@ export class ServerConnection implements Caller {
       writer.clear();
       return;
     }
-    this.#socket.write(writer.written());
-    // The kernel took it all, or else the memory is still in use.
-    if (this.#socket.writableLength === 0) writer.clear();
-    else writer.renew();
+    writer.sendBy(this.#write, this.#isTaken);
   }
+
+  readonly #write = (bytes: Buffer): void => {
+    this.#socket.write(bytes);
+  };
+
+  /** The kernel took it all. */
+  readonly #isTaken = (): boolean => this.#socket.writableLength === 0;
 
   #pause(): void {
     const { counters, backlogMsMax, log } = this.#surroundings;

@@ -59,7 +59,7 @@ function decodeOptions(reader: MsgpackReader): WriteOptions | RefusalReason {
   let seen = 0;
   for (let index = 0; index < count && !reader.failed; index++) {
     const option = reader.number();
-    if (option < Option.ack || option > Option.owner || seen & (1 << option)) {
+    if (!isWithin(option, Option.owner) || seen & (1 << option)) {
       return "optionInvalid";
     }
     seen |= 1 << option;

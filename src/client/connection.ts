@@ -49,7 +49,10 @@ export class Connection {
   readonly #reader = new MsgpackReader();
   readonly #pending: PendingRequests;
   readonly #waiters: Waiter[] = [];
-  /** When something last came from the sidecar, by `performance.now`. */
+  /**
+   * When the request was sent that was answered last, by `performance.now`. What the sidecar had to
+   * tell by then came before the answer; when that is read says nothing, for a process may be busy.
+   */
   heardMs = Number.NEGATIVE_INFINITY;
   #link: Link | undefined;
   #closed = false;
@@ -131,10 +134,11 @@ export class Connection {
     this.#unflushed = 0;
     const link = this.#link;
     if (link === undefined || link.stage === "connecting" || this.#writer.position === 0) return;
-    link.socket.write(this.#writer.written());
-    // The kernel took it all, or else the memory is still in use.
-    if (link.socket.writableLength === 0) this.#writer.clear();
-    else this.#writer.renew();
+    const { socket } = link;
+    this.#writer.sendBy(
+      (bytes) => socket.write(bytes),
+      () => socket.writableLength === 0,
+    );
   }
 
   #open(): void {
@@ -172,7 +176,6 @@ export class Connection {
   }
 
   #receive(link: Link, chunk: Buffer): void {
-    this.heardMs = performance.now();
     link.splitter.feed(chunk);
     while (this.#link === link && link.splitter.next()) {
       const { buffer, start, end } = link.splitter;
@@ -201,6 +204,7 @@ export class Connection {
     // Unknown ids are of requests that timed out before.
     const request = this.#pending.take(requestId);
     if (request === undefined) return;
+    this.heardMs = Math.max(this.heardMs, request.deadlineMs - this.#options.timeoutMs);
     if (error !== undefined) {
       request.reject(errorOfReply(error));
       return;

@@ -87,9 +87,12 @@ export class NearCache {
 
   /** Keeps what the sidecar has answered just now, and returns it. */
   keep(id: string, reader: MsgpackReader, mutable: boolean): Session | undefined {
-    const reply = Buffer.from(reader.rest());
+    const rest = reader.rest();
+    // Memory of its own: a slice of what others share would keep all of that.
+    const reply = Buffer.allocUnsafeSlow(rest.length);
+    rest.copy(reply);
     const session = decodeSession(id, reader);
-    if (session === undefined) return undefined;
+    if (session === undefined || !reader.finished) return session;
     const { stamp, expiresAt = Number.POSITIVE_INFINITY } = session;
     const entry: Entry = { reply, stamp, expiresAt, shared: undefined };
     this.#entries.set(id, entry);

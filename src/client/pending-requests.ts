@@ -10,6 +10,7 @@ export interface PendingRequest<T = unknown> {
 }
 
 interface Waiting extends PendingRequest {
+  /** By `performance.now`. */
   readonly deadlineMs: number;
 }
 
@@ -52,7 +53,7 @@ export class PendingRequests {
   }
 
   /** Undefined: none waits under this id (any more). */
-  take(requestId: number): PendingRequest | undefined {
+  take(requestId: number): Waiting | undefined {
     const request = this.#waiting.get(requestId);
     if (request === undefined) return undefined;
     this.#waiting.delete(requestId);

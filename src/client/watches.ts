@@ -3,7 +3,9 @@ import { EventKind } from "../api/messages.ts";
 import type { MsgpackReader } from "../api/msgpack-reader.ts";
 import { decodeNilReply, decodeUnwatchReply } from "../api/reply-codec.ts";
 import { encodeUnwatch, encodeWatch } from "../api/request-encoder.ts";
+import { limits } from "../protocol/limits.ts";
 import type { Connection } from "./connection.ts";
+import { SessioncastError } from "./errors.ts";
 
 /**
  * What became of a session, by a client of whatever node. `missed`: there was more than could be
@@ -39,6 +41,8 @@ interface Watcher {
 export class Watches {
   readonly #watchers = new Set<Watcher>();
   readonly #byRequest = new Map<number, Watcher>();
+  /** How many there have been. */
+  #connections = 0;
 
   async add(
     connection: Connection,
@@ -46,27 +50,27 @@ export class Watches {
     listener: (event: SessionEvent) => void,
   ): Promise<Watch> {
     const watcher: Watcher = { prefix, listener, requestId: 0, closed: false };
-    try {
-      await this.#start(connection, watcher);
-    } catch (error) {
-      // It may have been set up all the same, too late.
-      watcher.closed = true;
-      this.#byRequest.delete(watcher.requestId);
-      throw error;
-    }
+    await this.#start(connection, watcher);
     this.#watchers.add(watcher);
     return { close: () => this.#close(connection, watcher) };
   }
 
   /** There is a new connection; what happened in between is not known. */
   restart(connection: Connection): void {
-    this.#byRequest.clear();
-    for (const watcher of this.#watchers) {
-      this.#start(connection, watcher).then(
-        () => this.#tell(watcher, { type: "missed", id: "" }),
-        // The connection broke again: the next one has its turn.
-        () => {},
-      );
+    this.#connections += 1;
+    for (const { requestId } of this.#watchers) this.#byRequest.delete(requestId);
+    for (const watcher of this.#watchers) void this.#again(connection, watcher, this.#connections);
+  }
+
+  async #again(connection: Connection, watcher: Watcher, connections: number): Promise<void> {
+    if (watcher.closed || connections !== this.#connections) return;
+    try {
+      await this.#start(connection, watcher);
+      this.#tell(watcher, { type: "missed", id: "" });
+    } catch {
+      // The next connection has its turn; unless it is this one that had no time or no room.
+      const retry = () => void this.#again(connection, watcher, connections);
+      setTimeout(retry, limits.clientReconnectMsMax).unref();
     }
   }
 
@@ -78,13 +82,21 @@ export class Watches {
     }
   }
 
-  #start(connection: Connection, watcher: Watcher): Promise<void> {
-    return connection.request((writer, requestId) => {
-      // At once: events may follow the reply in the same read.
-      watcher.requestId = requestId;
-      this.#byRequest.set(requestId, watcher);
-      encodeWatch(writer, requestId, watcher.prefix);
-    }, decodeNilReply);
+  async #start(connection: Connection, watcher: Watcher): Promise<void> {
+    try {
+      await connection.request((writer, requestId) => {
+        // At once: events may follow the reply in the same read.
+        watcher.requestId = requestId;
+        this.#byRequest.set(requestId, watcher);
+        encodeWatch(writer, requestId, watcher.prefix);
+      }, decodeNilReply);
+    } catch (error) {
+      this.#byRequest.delete(watcher.requestId);
+      // It may be set up all the same, too late.
+      const isLate = error instanceof SessioncastError && error.code === "SESSIONCAST_TIMEOUT";
+      if (isLate) void this.#end(connection, watcher.requestId);
+      throw error;
+    }
   }
 
   async #close(connection: Connection, watcher: Watcher): Promise<void> {
@@ -93,10 +105,16 @@ export class Watches {
     const { requestId } = watcher;
     this.#watchers.delete(watcher);
     this.#byRequest.delete(requestId);
-    await connection
-      .request((writer, id) => encodeUnwatch(writer, id, requestId), decodeUnwatchReply)
-      // Without a connection there is nothing to end.
-      .catch(() => false);
+    await this.#end(connection, requestId);
+  }
+
+  /** Without a connection there is nothing to end. */
+  async #end(connection: Connection, watch: number): Promise<void> {
+    const ended = connection.request(
+      (writer, requestId) => encodeUnwatch(writer, requestId, watch),
+      decodeUnwatchReply,
+    );
+    await ended.catch(() => false);
   }
 
   /** Outside of the reading of the socket: what a listener throws is the app's. */

@@ -44,6 +44,8 @@ export interface DestroyedAll {
   readonly stamp: Stamp | undefined;
   /** Whether this node holds all sessions that it knows of: there may be others elsewhere. */
   readonly complete: boolean;
+  /** There are more, for another call. */
+  readonly more: boolean;
 }
 
 export interface ListQuery {

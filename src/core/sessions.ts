@@ -31,6 +31,8 @@ export interface SessionsOptions {
   readonly absoluteMsDefault: number;
 }
 
+/** There is such a session, and nothing of it to tell. */
+const onlyUsed: WriteOutcome = { applied: true, stamp: undefined, refusal: undefined };
 const nothingWritten: WriteOutcome = { applied: false, stamp: undefined, refusal: undefined };
 
 /**
@@ -130,6 +132,7 @@ export class Sessions {
       return this.#replace(record, kept.map(asNamedValue), unchangedLifetime, wallMs);
     }
     const expiry = this.#used(record, record.expiry.idleMs, stamp, wallMs);
+    if (attributes.length === 0 && expiry === undefined) return onlyUsed;
     return this.#write(
       { id, life: undefined, floor: undefined, attributes, expiry },
       wallMs,
@@ -143,7 +146,7 @@ export class Sessions {
     if (record === undefined) return nothingWritten;
     const stamp = this.#stamp(wallMs);
     const expiry = this.#used(record, idleMs ?? record.expiry.idleMs, stamp, wallMs);
-    if (expiry === undefined) return { applied: true, stamp: undefined, refusal: undefined };
+    if (expiry === undefined) return onlyUsed;
     const delta = { id, life: undefined, floor: undefined, attributes: [], expiry };
     return this.#write(delta, wallMs, stamp);
   }
@@ -193,17 +196,22 @@ export class Sessions {
   /**
    * Ends all sessions of an owner but one: "log out everywhere". Of those that this node does not
    * hold it does not know whose they are, and says so; what others create at the same time stays.
+   * One call ends a bounded number of them.
    */
   destroyAll(owner: Value, except: string | undefined, wallMs: number): DestroyedAll {
-    let count = 0;
-    let last: Stamp | undefined;
-    for (const record of this.#store.live.ofOwner(owner)) {
-      if (record.id === except || !isVisible(record, wallMs)) continue;
-      last = this.#stamp(wallMs);
-      this.#write(tombstone(record.id, last), wallMs, last, record);
-      count += 1;
+    const ids: string[] = [];
+    let more = false;
+    for (const id of this.#store.live.ids("", "", owner)) {
+      more = ids.length >= limits.destroyAllPerTurnMax;
+      if (more) break;
+      if (id !== except && this.#visible(id, wallMs) !== undefined) ids.push(id);
     }
-    return { count, stamp: last, complete: !this.#store.lackSome };
+    let last: Stamp | undefined;
+    for (const id of ids) {
+      last = this.#stamp(wallMs);
+      this.#write(tombstone(id, last), wallMs, last);
+    }
+    return { count: ids.length, stamp: last, complete: !this.#store.lackSome, more };
   }
 
   /**
@@ -216,7 +224,7 @@ export class Sessions {
     const sessions: { id: string; expiresAtMs: number }[] = [];
     let scanned = 0;
     let last = "";
-    for (const id of this.#idsOf(query)) {
+    for (const id of this.#store.live.ids(query.prefix, query.cursor, query.owner)) {
       if (sessions.length >= limit || scanned >= limits.listScanMax) {
         return { sessions, cursor: last };
       }
@@ -227,13 +235,6 @@ export class Sessions {
       sessions.push({ id, expiresAtMs: expiresAtMs(record, record.ownDeadlineMs) });
     }
     return { sessions, cursor: "" };
-  }
-
-  #idsOf({ prefix, cursor, owner }: ListQuery): Iterable<string> {
-    const { live } = this.#store;
-    if (owner === undefined) return live.ids(prefix, cursor);
-    const ids = live.ofOwner(owner).map(({ id }) => id);
-    return ids.filter((id) => id > cursor && id.startsWith(prefix)).sort();
   }
 
   #visible(id: string, wallMs: number): StoredRecord | undefined {
@@ -353,7 +354,7 @@ function addSize(size: Size, attribute: Attribute): void {
     size.removals += 1;
     return;
   }
-  size.attributes += 1;
+  if (attribute.name !== ownerName) size.attributes += 1;
   size.bytes += attributeBytes(attribute);
 }
 

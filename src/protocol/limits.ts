@@ -229,6 +229,8 @@ export const limits = {
   /** `sun_path` of Linux without its closing zero. */
   localSocketPathBytesMax: 107,
   localCursorBytesMax: 512,
+  /** Of one owner; the rest in later turns. */
+  destroyAllPerTurnMax: 2_000,
   /** After so many requests of one client the others have their turn. */
   localRequestsPerTurnMax: 32,
   /** And with more than this unread, no more is read before its next turn. */
@@ -238,6 +240,7 @@ export const limits = {
   trackedPerClientMax: 1_000_000,
   /** Events that wait for a client's next turn; beyond, it is told that it missed some. */
   eventsPerTurnMax: 65_536,
+  eventsPerFrameMax: 4_096,
   /** Requests that a client library holds while its sidecar does not take them. */
   clientBacklogBytesMax: 67_108_864,
   /** So many requests leave at once, without waiting for the end of the turn. */
@@ -305,4 +308,9 @@ assert(
 assert(
   limits.copiesLeaseMs > 2 * limits.copiesEveryMs,
   "a lease outlives one request for the next that is lost",
+);
+
+assert(
+  limits.eventsPerFrameMax * (limits.sessionIdBytesMax + 8) < limits.localFrameBytesMax,
+  "events of the longest ids fit a frame",
 );

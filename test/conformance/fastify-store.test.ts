@@ -9,41 +9,6 @@ import { serveFake } from "../support/local-server.ts";
 
 const timeoutMs = 60_000;
 
-function call<T>(work: (done: (error?: unknown, result?: T) => void) => void) {
-  return new Promise<T | undefined>((resolve, reject) => {
-    work((error, result) => (error ? reject(error) : resolve(result)));
-  });
-}
-
-/** A live session as versions make them that copy nothing of the cookie that was loaded. */
-class PlainSession {
-  [attribute: string]: unknown;
-
-  constructor(data: object) {
-    Object.assign(this, data);
-  }
-
-  get encryptedSessionId(): string {
-    return "signed";
-  }
-}
-
-test("also where nothing links a session to its load, only changes are saved", async (t) => {
-  const { path, service } = await serveFake(t);
-  const store = new SessioncastStore({ socket: path, timeoutMs });
-  t.after(() => store.close());
-  await call((done) => store.set("s", { cookie: {}, user: "ada", coupon: "half" }, done));
-  const loaded = (await call<object | null>((done) => store.get("s", done))) ?? {};
-  const live = new PlainSession(loaded);
-  await store.client.patch("s", { set: { cart: "book" } });
-  live.visits = 1;
-  delete live.coupon;
-  await call((done) => store.set("s", live, done));
-  assert.equal(service.calls.at(-1), "patch");
-  const stored = await store.client.get("s");
-  assert.deepEqual(stored?.attributes, { cookie: {}, user: "ada", cart: "book", visits: 1 });
-});
-
 test("reload, options, regenerate with keys, and several saves of one request", async (t) => {
   const { path, service } = await serveFake(t);
   const store = new SessioncastStore({ socket: path, timeoutMs });

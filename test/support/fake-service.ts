@@ -129,7 +129,7 @@ export class FakeService implements SessionService {
     );
     let stamp: Stamp | undefined;
     for (const [id] of owned) stamp = this.destroy(id).stamp;
-    return { count: owned.length, stamp, complete: true };
+    return { count: owned.length, stamp, complete: true, more: false };
   }
 
   /** Whether somebody listens. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Socket } from "node:net";
 import { test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { pack, unpack } from "msgpackr";
 import { limits } from "../../src/protocol/limits.ts";
 import { serveFake } from "../support/local-server.ts";
@@ -320,4 +321,30 @@ test("close ends all connections and is the same promise twice", async (t) => {
   await server.close();
   await client.closed;
   assert.equal(server.clients, 0);
+});
+
+test("what came before a client stopped sending is served and answered", async (t) => {
+  const { path, service } = await serveFake(t);
+  const client = await RawClient.connect(t, path);
+  const count = 500;
+  const requests = Array.from({ length: count }, (_, index) => frameOf([index + 2, 7, "s"]));
+  client.send(Buffer.concat([helloFrame, ...requests]));
+  client.socket.end();
+  for (let replies = 0; replies <= count; replies++) await client.reply();
+  await client.closed;
+  assert.equal(service.calls.length, count);
+});
+
+test("what waits for a slow reader takes about the memory of its octets", async (t) => {
+  const { path, service } = await serveFake(t);
+  const client = await RawClient.greet(t, path);
+  await client.ask([2, 14, ""]);
+  client.socket.pause();
+  const before = process.memoryUsage().arrayBuffers;
+  for (let turn = 0; turn < 2_000; turn++) {
+    service.tell(`s-${turn}`, "changed");
+    await nextTurn();
+  }
+  const grown = process.memoryUsage().arrayBuffers - before;
+  assert.ok(grown < 20_000_000, `${grown} octets for 2000 small frames`);
 });

@@ -587,6 +587,56 @@ test("a node that had to give up sessions says that it cannot tell whose they we
   assert.deepEqual([count, complete], [2, false]);
 });
 
+test("one call ends a bounded number of sessions, and says that there are more", () => {
+  const node = new Node();
+  const count = limits.destroyAllPerTurnMax + 5;
+  for (let number = 0; number < count; number++) node.create(`s${number}`, { "": "ada" });
+  const first = node.sessions.destroyAll("ada", "s7", node.wallMs);
+  assert.deepEqual([first.count, first.more], [limits.destroyAllPerTurnMax, true]);
+  const second = node.sessions.destroyAll("ada", "s7", node.wallMs);
+  assert.deepEqual([second.count, second.more], [4, false]);
+  assert.deepEqual(
+    node.list({}).sessions.map(({ id }) => id),
+    ["s7"],
+  );
+});
+
+test("an owner is none of the attributes that are counted", () => {
+  const node = new Node();
+  const most = Array.from({ length: limits.attributesPerSessionMax }, (_, index) => [
+    `a${index}`,
+    "",
+  ]);
+  assert.equal(node.create("s", { ...Object.fromEntries(most), "": "ada" }).refusal, undefined);
+});
+
+test("a patch that changes nothing has no stamp, so that none is asked for that nobody has", () => {
+  const node = new Node();
+  const { stamp } = node.create("s", { a: "1" });
+  const outcome = node.patch("s", {}, ["b"]);
+  assert.deepEqual([outcome.applied, outcome.stamp], [true, undefined]);
+  assert.equal(node.patch("s", { a: "2" }, [], stamp).applied, true);
+});
+
+test("an observer is told what became of a session, and of nothing else", () => {
+  const node = new Node(1, 2);
+  const told: string[] = [];
+  node.store.observer = (id, change) => told.push(`${change} ${id}`);
+  node.create("s", { a: "1" }, { idleMs: 10, absoluteMs: undefined });
+  node.patch("s", { a: "2" });
+  node.touch("s", 20);
+  node.destroy("s");
+  node.create("s");
+  node.create("t", {}, { idleMs: 1, absoluteMs: undefined });
+  node.wallMs += 10_000;
+  node.create("t");
+  node.create("u");
+  assert.deepEqual(told, [
+    ...["created s", "changed s", "touched s", "destroyed s", "created s", "created t"],
+    ...["created t", "created u", "evicted s"],
+  ]);
+});
+
 test("a patch that names a stamp is refused once another write came", () => {
   const node = new Node(1);
   const peer = new Node(2);

@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { EventKind } from "../../src/api/messages.ts";
 import { startServer } from "../../src/api/server.ts";
-import { connect, SessioncastError, type SessionEvent } from "../../src/client/connect.ts";
+import {
+  connect,
+  createClient,
+  SessioncastError,
+  type SessionEvent,
+} from "../../src/client/connect.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { serveFake } from "../support/local-server.ts";
 import { frameOf, RawClient } from "../support/raw-client.ts";
@@ -116,4 +121,24 @@ test("what a listener throws does not harm the connection", async (t) => {
   await until(() => thrown.length === 1);
   for (const each of others) process.on("uncaughtException", each);
   await client.ping();
+});
+
+test("a watch that is asked for before there is a connection tells of what comes", async (t) => {
+  const { path, service } = await serveFake(t);
+  const client = createClient({ socket: path, timeoutMs: 60_000 });
+  t.after(() => client.close());
+  const events: SessionEvent[] = [];
+  await client.watch({}, (event) => events.push(event));
+  service.tell("s", "created");
+  await until(() => events.some(({ type }) => type === "created"));
+});
+
+test("however many events of one turn, they come in frames that a client takes", async (t) => {
+  const { client, service, events, listener } = await connected(t);
+  const count = 20_000;
+  const id = (index: number) => `${"x".repeat(240)}${index}`;
+  await client.watch({}, listener);
+  for (let index = 0; index < count; index++) service.tell(id(index), "expired");
+  await until(() => events.length === count);
+  assert.equal(events.at(-1)?.id, id(count - 1));
 });

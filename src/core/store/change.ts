@@ -1,5 +1,5 @@
-import { ownerName, type SessionDelta } from "../../session/record.ts";
-import { laterStamp } from "../../session/stamp.ts";
+import { type Life, ownerName, type SessionDelta } from "../../session/record.ts";
+import { compareStamps, laterStamp } from "../../session/stamp.ts";
 import type { StoredRecord } from "./stored-record.ts";
 
 /**
@@ -15,11 +15,13 @@ export type Observer = (id: string, change: Change) => void;
 export function changeOf(
   record: StoredRecord,
   delta: SessionDelta,
-  wasAlive: boolean,
+  before: Life,
 ): Change | undefined {
-  const { alive } = record.life;
-  if (alive !== wasAlive) return alive ? "created" : "destroyed";
-  if (!alive) return undefined;
+  const { life } = record;
+  // Only a create brings a later life: maybe after an end that has not been swept yet.
+  if (life.alive) {
+    if (!before.alive || compareStamps(life.stamp, before.stamp) > 0) return "created";
+  } else return before.alive ? "destroyed" : undefined;
   const isUse =
     delta.life === undefined && delta.floor === undefined && delta.attributes.length === 0;
   return isUse ? "touched" : "changed";

@@ -6,8 +6,8 @@ import type { StoredRecord } from "./stored-record.ts";
 /** The sessions of this node that are alive: how many, in the order of their ids, by owner. */
 export class LiveSessions {
   readonly #ids = new OrderedIds();
-  /** Most owners have one session: that one itself, then. */
-  readonly #owned = new Map<Value, StoredRecord | Set<StoredRecord>>();
+  /** Most owners have one session: its id itself, then. */
+  readonly #owned = new Map<Value, string | OrderedIds>();
 
   get size(): number {
     return this.#ids.size;
@@ -23,16 +23,15 @@ export class LiveSessions {
     this.#disown(record);
   }
 
-  /** Those of a prefix, in order, behind `after`. Nothing may change meanwhile. */
-  ids(prefix: string, after: string): Iterable<string> {
-    return this.#ids.from(prefix, after);
-  }
-
-  /** In no particular order. */
-  ofOwner(owner: Value): readonly StoredRecord[] {
-    const owned = this.#owned.get(owner);
-    if (owned === undefined) return [];
-    return owned instanceof Set ? [...owned] : [owned];
+  /**
+   * Those of a prefix, in order, behind `after`; of an owner, unless that is undefined. Nothing may
+   * change meanwhile.
+   */
+  ids(prefix: string, after: string, owner: Value | undefined): Iterable<string> {
+    const ids = owner === undefined ? this.#ids : this.#owned.get(owner);
+    if (ids === undefined) return [];
+    if (ids instanceof OrderedIds) return ids.from(prefix, after);
+    return ids.startsWith(prefix) && ids > after ? [ids] : [];
   }
 
   /** To be called when the owner of a live session may have changed. */
@@ -43,17 +42,26 @@ export class LiveSessions {
     if (owner === undefined) return;
     record.owner = owner;
     const owned = this.#owned.get(owner);
-    if (owned === undefined) this.#owned.set(owner, record);
-    else if (owned instanceof Set) owned.add(record);
-    else this.#owned.set(owner, new Set([owned, record]));
+    if (owned instanceof OrderedIds) owned.add(record.id);
+    else if (owned === undefined) this.#owned.set(owner, record.id);
+    else this.#owned.set(owner, both(owned, record.id));
   }
 
   #disown(record: StoredRecord): void {
-    const { owner } = record;
+    const { id, owner } = record;
     if (owner === undefined) return;
     record.owner = undefined;
     const owned = this.#owned.get(owner);
-    if (owned instanceof Set) owned.delete(record);
-    if (owned === record || (owned instanceof Set && owned.size === 0)) this.#owned.delete(owner);
+    if (owned instanceof OrderedIds) owned.remove(id);
+    if (owned === id || (owned instanceof OrderedIds && owned.size === 0)) {
+      this.#owned.delete(owner);
+    }
   }
+}
+
+function both(one: string, other: string): OrderedIds {
+  const ids = new OrderedIds();
+  ids.add(one);
+  ids.add(other);
+  return ids;
 }

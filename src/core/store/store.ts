@@ -19,6 +19,7 @@ import {
   laterSlot,
   type Stub,
   Stubs,
+  stubOf,
   stubVersionMax,
   unknownFingerprint,
 } from "./stubs.ts";
@@ -130,23 +131,26 @@ export class Store {
     const record = held ?? new StoredRecord(delta.id, this.#options.hashKey);
     const { expiry, idHash, fingerprint } = record;
     const { high, low } = fingerprint;
-    const wasAlive = record.life.alive;
+    const before = record.life;
+    let wasStub = false;
     const changed = merge(record, delta, idHash, fingerprint);
     record.fingerprint = fingerprint;
     const forgetAt = forgetAtMs(record, this.#options.tombstoneRetentionMs);
     if (held === undefined) {
       if (!changed || isPast(forgetAt, wallMs)) return undefined;
-      record.gaveUp = this.stubs.drop(idHash) || this.stubs.lackSome;
+      wasStub = this.stubs.drop(idHash);
+      record.gaveUp = wasStub || this.stubs.lackSome;
       this.#leaves.link(record);
     }
     if (!changed) return { record, changed };
     const difference = { high: high ^ fingerprint.high, low: low ^ fingerprint.low };
     this.trie.toggle(record.leaf, difference);
     if (record.expiry !== expiry) record.ownDeadlineMs = undefined;
-    this.#index(record, delta, wasAlive);
+    this.#index(record, delta, before.alive);
     noteNewest(record, delta);
     this.#wheel.schedule(record, forgetAt, wallMs);
-    this.#tell(record, changeOf(record, delta, wasAlive));
+    // What comes back from a peer was there all the time.
+    if (!wasStub) this.#tell(record, changeOf(record, delta, before));
     this.#place(record);
     return { record, changed };
   }
@@ -390,11 +394,4 @@ export class Store {
     this.trie.toggle(record.leaf, record.fingerprint);
     this.#leaves.unlink(record);
   }
-}
-
-function stubOf(record: StoredRecord, forgetAtMs: number): Stub {
-  const { idHash, fingerprint, life } = record;
-  const dead = !life.alive && life.stamp.time > 0;
-  const bytes = dead ? 0 : measureBytes(record);
-  return { idHash, fingerprint, endSlot: slotOf(forgetAtMs), bytes, version: 0 };
 }

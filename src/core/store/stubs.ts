@@ -1,6 +1,8 @@
 import type { Hash64 } from "../../session/fingerprint.ts";
 import type { Counters } from "../counters.ts";
 import type { DigestTrie } from "./digest-trie.ts";
+import { slotOf } from "./expiry-wheel.ts";
+import { measureBytes, type StoredRecord } from "./stored-record.ts";
 
 /** What a node remembers of a record that it knows of and does not hold. */
 export interface Stub {
@@ -286,4 +288,12 @@ function bucketOf(idHash: Readonly<Hash64>): number {
 
 function leafOf(idHash: Readonly<Hash64>): number {
   return idHash.high >>> 16;
+}
+
+/** What is left of a record, which is forgotten then. */
+export function stubOf(record: StoredRecord, forgetAtMs: number): Stub {
+  const { idHash, fingerprint, life } = record;
+  const dead = !life.alive && life.stamp.time > 0;
+  const bytes = dead ? 0 : measureBytes(record);
+  return { idHash, fingerprint, endSlot: slotOf(forgetAtMs), bytes, version: 0 };
 }
