@@ -224,16 +224,16 @@ export class Fetcher {
 
   /**
    * Whether there was such a session and nobody who is up has it. A node that is cut off from all
-   * others cannot tell, nor can one that has no peer tell what became of another's write.
+   * others cannot tell; and what became of a write only its writer can, who may not be up here.
    */
   #isGone(peers: PeerTable, fetch: Fetch): boolean {
     if (!this.#store.lacks(fetch.id)) return false;
     const all = [...peers.all()];
     const up = all.filter(({ state }) => state === "up");
-    if (up.length === 0) {
-      return fetch.write === undefined && !all.some(({ state }) => state === "down");
-    }
-    return up.every((peer) => fetch.without.has(peer));
+    const { write, without } = fetch;
+    if (write !== undefined && !up.some((peer) => wrote(peer, write))) return false;
+    if (up.length === 0) return !all.some(({ state }) => state === "down");
+    return up.every((peer) => without.has(peer));
   }
 
   /** Two at a time, drawn anew for each try: one may be dead, and one may be joining as well. */
