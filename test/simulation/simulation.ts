@@ -8,7 +8,6 @@ import { Faults } from "./faults.ts";
 import { Issued } from "./issued.ts";
 import { JoinWatch } from "./join-watch.ts";
 import { MembershipWatch } from "./membership-watch.ts";
-import type { ModelSession } from "./model.ts";
 import { Network, type Packet } from "./network.ts";
 import type { SimulationOptions } from "./options.ts";
 import { PeerWaits } from "./peer-waits.ts";
@@ -18,6 +17,7 @@ import { useLimits } from "./small-limits.ts";
 import type { StreamWatch } from "./stream-watch.ts";
 import type { Trace } from "./trace.ts";
 import {
+  addHeld,
   checkContents,
   checkIdleTraffic,
   checkMembership,
@@ -25,9 +25,9 @@ import {
   checkRest,
   correctNodes,
   hasConverged,
-  joinInto,
-  joinOfSurvivors,
+  heldBySurvivors,
   type Standing,
+  type Survivors,
   suspectsOf,
   waysOf,
   whyNotConverged,
@@ -70,7 +70,7 @@ export class Simulation implements World {
   readonly #names: NameWatch[] = [];
   readonly #streams = new Set<StreamWatch>();
   /** What must be there at the end, once all is healed. */
-  #expected: Map<string, ModelSession> | undefined;
+  #expected: Survivors | undefined;
   nowMs = 1;
 
   constructor(options: SimulationOptions, trace: Trace) {
@@ -145,7 +145,7 @@ export class Simulation implements World {
   onEvent(node: SimNode, event: CoreEvent): void {
     this.#joins.onEvent(node, event);
     if (event.event === "clock_recovered" && node.correct && this.#expected !== undefined) {
-      joinInto(this.#expected, node);
+      addHeld(this.#expected, node);
     }
     // Foreign octets can answer for anybody.
     if (this.options.profile !== "unsealed") this.#members.onEvent(node, event, this.nowMs);
@@ -160,7 +160,7 @@ export class Simulation implements World {
   }
 
   #demandConvergence(): void {
-    const expected = joinOfSurvivors(this);
+    const expected = heldBySurvivors(this);
     this.#expected = expected;
     const healedMs = this.nowMs;
     this.#demandEqual(healedMs + convergeMsMax);

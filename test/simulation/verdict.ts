@@ -56,39 +56,50 @@ export function whyNotConverged(nodes: readonly SimNode[]): string {
     .join(", ");
 }
 
+/** What nodes held of each session; the join of it is what may not be lost. */
+export type Survivors = Map<string, ModelSession[]>;
+
 /**
- * The join of all that nodes with room for it hold: none of it may be lost from now on. What is
- * stamped in the future counts only once it has been given its right time; see `joinInto`.
+ * All that nodes with room for it hold: none of it may be lost from now on. What is stamped in the
+ * future counts only once it has been given its right time; see `addHeld`.
  */
-export function joinOfSurvivors({ nodes, nowMs }: Demands): Map<string, ModelSession> {
-  const join = new Map<string, ModelSession>();
+export function heldBySurvivors({ nodes, nowMs }: Demands): Survivors {
+  const held: Survivors = new Map();
   for (const node of correctNodes(nodes)) {
-    if (!node.tiny && !node.hasFutureStamps(nowMs)) joinInto(join, node);
+    if (!node.tiny && !node.hasFutureStamps(nowMs)) addHeld(held, node);
+  }
+  return held;
+}
+
+/** Adds all that a node holds. */
+export function addHeld(held: Survivors, { life }: SimNode): void {
+  for (const [id, model] of life?.stores?.all() ?? []) {
+    held.set(id, [...(held.get(id) ?? []), model.clone()]);
+  }
+}
+
+/**
+ * Of the states of a session those that have not ended: what one node held of it may have been
+ * forgotten there before another's, which ends later, came.
+ */
+function joinOfThose(states: readonly ModelSession[], wallMs: number, retentionMs: number) {
+  const join = new ModelSession();
+  for (const state of states) {
+    if (!isOver(state.forgetAtMs(retentionMs), wallMs, -2)) join.joinCells(state.cells);
   }
   return join;
 }
 
-/** Adds all that a node holds. */
-export function joinInto(join: Map<string, ModelSession>, { life }: SimNode): void {
-  for (const [id, model] of life?.stores?.all() ?? []) {
-    const held = join.get(id) ?? new ModelSession();
-    held.joinCells(model.cells);
-    join.set(id, held);
-  }
-}
-
 /** Every correct node holds the same, and at least what survivors held when all was healed. */
-export function checkContents(
-  demands: Demands,
-  expected: ReadonlyMap<string, ModelSession>,
-  retentionMs: number,
-): void {
+export function checkContents(demands: Demands, expected: Survivors, retentionMs: number): void {
   const nodes = correctNodes(demands.nodes);
   for (const node of nodes) {
     node.life.stores?.checkAll();
     checkDigest(node);
-    for (const [id, model] of expected) {
+    for (const [id, states] of expected) {
       const { wallMs } = node.clock.at(demands.nowMs);
+      const model = joinOfThose(states, wallMs, retentionMs);
+      if (model.cells.size === 0) continue;
       const known = node.life.stores?.known(id);
       const late = known !== undefined && isOver(known.forgetAtMs(retentionMs), wallMs, 2);
       hold(!late, "forgotten-at-its-end", () => `${node.label} keeps ${id}`);
