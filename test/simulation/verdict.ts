@@ -82,11 +82,13 @@ export function addHeld(held: Survivors, { life }: SimNode): void {
  * Of the states of a session those that have not ended: what one node held of it may have been
  * forgotten there before another's, which ends later, came.
  */
-function joinOfThose(states: readonly ModelSession[], wallMs: number, retentionMs: number) {
+function whatHasNotEnded(states: readonly ModelSession[], wallMs: number, retentionMs: number) {
+  return joinOf(states.filter((state) => !isOver(state.forgetAtMs(retentionMs), wallMs, -2)));
+}
+
+function joinOf(states: readonly ModelSession[]): ModelSession {
   const join = new ModelSession();
-  for (const state of states) {
-    if (!isOver(state.forgetAtMs(retentionMs), wallMs, -2)) join.joinCells(state.cells);
-  }
+  for (const { cells } of states) join.joinCells(cells);
   return join;
 }
 
@@ -98,14 +100,18 @@ export function checkContents(demands: Demands, expected: Survivors, retentionMs
     checkDigest(node);
     for (const [id, states] of expected) {
       const { wallMs } = node.clock.at(demands.nowMs);
-      const model = joinOfThose(states, wallMs, retentionMs);
+      const model = whatHasNotEnded(states, wallMs, retentionMs);
       if (model.cells.size === 0) continue;
       const known = node.life.stores?.known(id);
       const late = known !== undefined && isOver(known.forgetAtMs(retentionMs), wallMs, 2);
       hold(!late, "forgotten-at-its-end", () => `${node.label} keeps ${id}`);
       // Ended, maybe by a write that its node has forgotten with the session, or nearly ended.
       const whole = demands.issued.joinedWith(id, model);
-      if ([model, whole].some((state) => isOver(state.forgetAtMs(retentionMs), wallMs, -2))) {
+      if (
+        [model, joinOf(states), whole].some((state) =>
+          isOver(state.forgetAtMs(retentionMs), wallMs, -2),
+        )
+      ) {
         continue;
       }
       if (known === undefined && isStub(node, id)) continue;
