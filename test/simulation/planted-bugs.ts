@@ -470,8 +470,8 @@ const stubs: readonly PlantedBug[] = [
   {
     name: "one peer that has not settles a stub",
     file: "core/reconcile/fetcher.js",
-    find: "up.every((peer) => fetch.without.has(peer))",
-    replace: "up.some((peer) => fetch.without.has(peer))",
+    find: "up.every((peer) => without.has(peer))",
+    replace: "up.some((peer) => without.has(peer))",
     why: "a session is denied that another peer has",
   },
   {
