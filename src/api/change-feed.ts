@@ -3,6 +3,7 @@ import { limits } from "../protocol/limits.ts";
 import { encodeInvalidations, encodeWatchEvents, type WatchEvent } from "./event-codec.ts";
 import { EventKind } from "./messages.ts";
 import type { MsgpackWriter } from "./msgpack-writer.ts";
+import type { ServerCounters } from "./server-counters.ts";
 
 const kindOf: Readonly<Record<Change, number | undefined>> = {
   created: EventKind.created,
@@ -25,11 +26,25 @@ export class ChangeFeed {
   readonly #watching = new Set<Subscription>();
   readonly #tracking = new Map<string, Subscription | Set<Subscription>>();
   readonly #due = new Set<Subscription>();
+  readonly counters: ServerCounters;
+  /** Of all connections together. */
+  #tracked = 0;
   #flushing: NodeJS.Immediate | undefined;
   #observing = false;
 
-  constructor(observe: (observer: Observer | undefined) => void) {
+  constructor(observe: (observer: Observer | undefined) => void, counters: ServerCounters) {
     this.#observe = observe;
+    this.counters = counters;
+  }
+
+  /** Sessions that are tracked, counted for each connection that does. */
+  get tracked(): number {
+    return this.#tracked;
+  }
+
+  /** Watches of how many connections. */
+  get watching(): number {
+    return this.#watching.size;
   }
 
   /** `send` has something written to the connection, or calls `flush` once there is room. */
@@ -48,6 +63,7 @@ export class ChangeFeed {
     if (tracking === undefined) this.#tracking.set(id, subscription);
     else if (tracking instanceof Set) tracking.add(subscription);
     else this.#tracking.set(id, new Set([tracking, subscription]));
+    this.#tracked += 1;
     this.#update();
   }
 
@@ -57,6 +73,7 @@ export class ChangeFeed {
     if (tracking === subscription || (tracking instanceof Set && tracking.size === 0)) {
       this.#tracking.delete(id);
     }
+    this.#tracked -= 1;
     this.#update();
   }
 
@@ -79,8 +96,11 @@ export class ChangeFeed {
     const tracking = this.#tracking.get(id);
     if (tracking === undefined) return;
     this.#tracking.delete(id);
-    if (!(tracking instanceof Set)) tracking.invalidated(id);
-    else for (const each of tracking) each.invalidated(id);
+    const all = tracking instanceof Set ? tracking : [tracking];
+    for (const each of all) {
+      this.#tracked -= 1;
+      each.invalidated(id);
+    }
   };
 
   readonly #flush = (): void => {
@@ -140,7 +160,9 @@ export class Subscription {
     if (this.#trackMax === 0 || this.#tracked.has(id)) return;
     this.#tracked.add(id);
     this.#feed.track(id, this);
-    this.#dropTracked(this.#trackMax);
+    // All together have no room for more: this one goes without its oldest.
+    const isFull = this.#feed.tracked > limits.trackedMax;
+    this.#dropTracked(isFull ? this.#tracked.size - 1 : this.#trackMax);
   }
 
   happened(kind: number, id: string): void {
@@ -149,7 +171,10 @@ export class Subscription {
       const events = this.#events.get(watch) ?? [];
       if (events.length === 0) this.#events.set(watch, events);
       if (events.length < limits.eventsPerTurnMax) events.push({ kind, id });
-      else events.splice(0, events.length, { kind: EventKind.missed, id: "" });
+      else {
+        this.#events.set(watch, [{ kind: EventKind.missed, id: "" }]);
+        this.#feed.counters.eventsMissed += 1;
+      }
       this.#feed.due(this);
     }
   }
@@ -160,6 +185,7 @@ export class Subscription {
     else {
       this.#invalid = [];
       this.#allInvalid = true;
+      this.#feed.counters.copiesRevoked += 1;
     }
     this.#feed.due(this);
   }

@@ -1,6 +1,7 @@
 import { Status } from "./messages.ts";
 import type { MsgpackReader } from "./msgpack-reader.ts";
 import type { MsgpackWriter } from "./msgpack-writer.ts";
+import { beginReply } from "./reply-codec.ts";
 
 export interface WatchEvent {
   /** An `EventKind`, or one of a later version. */
@@ -13,7 +14,7 @@ export function encodeWatchEvents(
   requestId: number,
   events: readonly WatchEvent[],
 ): void {
-  const body = begin(writer, requestId);
+  const body = beginReply(writer, requestId, Status.event);
   writer.arrayHeader(events.length);
   for (const { kind, id } of events) {
     writer.arrayHeader(2);
@@ -29,7 +30,7 @@ export function encodeInvalidations(
   requestId: number,
   ids: readonly string[] | undefined,
 ): void {
-  const body = begin(writer, requestId);
+  const body = beginReply(writer, requestId, Status.event);
   if (ids === undefined) writer.nil();
   else {
     writer.arrayHeader(ids.length);
@@ -55,12 +56,4 @@ export function decodeInvalidations(reader: MsgpackReader): string[] | undefined
   const count = reader.arrayHeader();
   for (let index = 0; index < count && !reader.failed; index++) ids.push(reader.text());
   return ids;
-}
-
-function begin(writer: MsgpackWriter, requestId: number): number {
-  const body = writer.beginFrame();
-  writer.arrayHeader(3);
-  writer.number(requestId);
-  writer.number(Status.event);
-  return body;
 }

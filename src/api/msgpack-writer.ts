@@ -37,14 +37,15 @@ export class MsgpackWriter {
   }
 
   /**
-   * For a socket, `isTaken` if it has taken all at once: then the memory is used again, else it
-   * stays with the socket. Little has memory of its own: frames of a few octets that wait for a
-   * slow reader would each keep all of this.
+   * Sends what was written. Memory that the socket has not passed on at once stays with it; but
+   * little has memory of its own where something waits already: frames of a few octets for a slow
+   * reader would each keep all of this.
    */
-  sendBy(send: (bytes: Buffer) => void, isTaken: () => boolean): void {
+  sendTo(socket: { write(bytes: Buffer): unknown; readonly writableLength: number }): void {
     const isLittle = this.#position * 8 < this.#buffer.length;
-    send(isLittle ? Buffer.from(this.written()) : this.written());
-    if (isLittle || isTaken()) this.clear();
+    const isCopied = isLittle && socket.writableLength > 0;
+    socket.write(isCopied ? Buffer.from(this.written()) : this.written());
+    if (isCopied || socket.writableLength === 0) this.clear();
     else this.renew();
   }
 

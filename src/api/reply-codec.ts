@@ -287,9 +287,14 @@ function malformed(reader: MsgpackReader): undefined {
 }
 
 function begin(writer: MsgpackWriter, requestId: number): number {
+  return beginReply(writer, requestId, Status.done);
+}
+
+/** The head of what is no refusal; returns where the body starts, for `endFrame`. */
+export function beginReply(writer: MsgpackWriter, requestId: number, status: number): number {
   const body = writer.beginFrame();
   writer.arrayHeader(3);
   writer.number(requestId);
-  writer.number(Status.done);
+  writer.number(status);
   return body;
 }

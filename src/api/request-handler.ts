@@ -19,7 +19,6 @@ import type {
   DestroyAllRequest,
   FeedRequest,
   GetRequest,
-  PatchRequest,
   Request,
   WriteRequest,
 } from "./requests.ts";
@@ -113,7 +112,11 @@ export class RequestHandler {
         this.#wrote(request, service.set(request.id, request.attributes, request.lifetime), caller);
         break;
       case Verb.patch:
-        this.#wrote(request, this.#patch(request), caller);
+        this.#wrote(
+          request,
+          service.patch(request.id, request.set, request.unset, request.ifStamp),
+          caller,
+        );
         break;
       case Verb.touch:
         this.#wrote(request, service.touch(request.id, request.idleMs), caller);
@@ -161,10 +164,6 @@ export class RequestHandler {
     const view = this.#service.get(id);
     encodeGetReply(this.#writer, requestId, view);
     if (view !== undefined) subscription.read(id);
-  }
-
-  #patch({ id, set, unset, ifStamp }: PatchRequest): WriteOutcome {
-    return this.#service.patch(id, set, unset, ifStamp);
   }
 
   /**

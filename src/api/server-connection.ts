@@ -165,15 +165,8 @@ export class ServerConnection implements Caller {
       writer.clear();
       return;
     }
-    writer.sendBy(this.#write, this.#isTaken);
+    writer.sendTo(this.#socket);
   }
-
-  readonly #write = (bytes: Buffer): void => {
-    this.#socket.write(bytes);
-  };
-
-  /** The kernel took it all. */
-  readonly #isTaken = (): boolean => this.#socket.writableLength === 0;
 
   #pause(): void {
     const { counters, backlogMsMax, log } = this.#surroundings;

@@ -10,6 +10,10 @@ export interface ServerCounters {
   clientsDropped: number;
   /** Connections that ended with an error of the operating system. */
   connectionsBroken: number;
+  /** Times that a watch had to be told that it missed something. */
+  eventsMissed: number;
+  /** Times that a client was told that none of its copies is valid, there were too many to name. */
+  copiesRevoked: number;
   readonly refusals: Record<RefusalReason, number>;
 }
 
@@ -21,6 +25,8 @@ export function createServerCounters(): ServerCounters {
     clientsPaused: 0,
     clientsDropped: 0,
     connectionsBroken: 0,
+    eventsMissed: 0,
+    copiesRevoked: 0,
     refusals: none as Record<RefusalReason, number>,
   };
 }

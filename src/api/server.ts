@@ -25,6 +25,9 @@ export interface LocalServer {
   /** Connections that are open. */
   readonly clients: number;
   readonly counters: ServerCounters;
+  /** Copies that clients keep, and connections that watch. */
+  readonly tracked: number;
+  readonly watching: number;
   /** Gives the path back and ends all connections; the same promise however often called. */
   close(): Promise<void>;
 }
@@ -37,7 +40,7 @@ export async function startServer(options: ServerOptions): Promise<LocalServer> 
   const surroundings: ConnectionSurroundings = {
     writer,
     counters,
-    feed: new ChangeFeed((observer) => options.service.observe(observer)),
+    feed: new ChangeFeed((observer) => options.service.observe(observer), counters),
     handler: new RequestHandler(options.service, writer, counters),
     backlogBytesMax: options.backlogBytesMax ?? limits.localBacklogBytesMax,
     backlogMsMax: options.backlogMsMax ?? limits.localBacklogMsMax,
@@ -64,6 +67,12 @@ export async function startServer(options: ServerOptions): Promise<LocalServer> 
     counters,
     get clients() {
       return sockets.size;
+    },
+    get tracked() {
+      return surroundings.feed.tracked;
+    },
+    get watching() {
+      return surroundings.feed.watching;
     },
     close() {
       closing ??= new Promise<void>((resolve) => {

@@ -4,21 +4,7 @@ import type { ClientOptions } from "./options.ts";
 export { Client, createClient } from "./client.ts";
 export { SessioncastError, type SessioncastErrorCode } from "./errors.ts";
 export type { NearCacheOptions, NearCacheStats } from "./near-cache.ts";
-export type {
-  AckOptions,
-  ClientOptions,
-  DestroyAllOptions,
-  DestroyAllResult,
-  GetOptions,
-  LifetimeOptions,
-  ListOptions,
-  OwnerOptions,
-  PatchOptions,
-  SessionList,
-  SidecarInfo,
-  WatchOptions,
-  WriteResult,
-} from "./options.ts";
+export type * from "./options.ts";
 export type { Session } from "./session.ts";
 export type { SessionEvent, Watch } from "./watches.ts";
 

@@ -134,11 +134,7 @@ export class Connection {
     this.#unflushed = 0;
     const link = this.#link;
     if (link === undefined || link.stage === "connecting" || this.#writer.position === 0) return;
-    const { socket } = link;
-    this.#writer.sendBy(
-      (bytes) => socket.write(bytes),
-      () => socket.writableLength === 0,
-    );
+    this.#writer.sendTo(link.socket);
   }
 
   #open(): void {

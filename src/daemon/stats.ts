@@ -74,7 +74,12 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
     clock: counters.clock,
     store: counters.store,
     buffers: replica.buffers,
-    local: { clients: server?.clients ?? 0, ...server?.counters },
+    local: {
+      clients: server?.clients ?? 0,
+      watching: server?.watching ?? 0,
+      tracked: server?.tracked ?? 0,
+      ...server?.counters,
+    },
     cpuMicros: Math.round(process.cpuUsage().user + process.cpuUsage().system),
     eventLoopDelayMs: sources.eventLoopDelayMs(),
     memory: {

@@ -238,6 +238,8 @@ export const limits = {
   watchesPerClientMax: 16,
   /** Sessions of which a client is told when they change, because it keeps copies. */
   trackedPerClientMax: 1_000_000,
+  /** Of all clients together; about a hundred octets each. */
+  trackedMax: 4_000_000,
   /** Events that wait for a client's next turn; beyond, it is told that it missed some. */
   eventsPerTurnMax: 65_536,
   eventsPerFrameMax: 4_096,

@@ -141,6 +141,25 @@ test("what has no room is dropped, here and at the sidecar", async (t) => {
   assert.equal((await client.get<{ text: string }>("large"))?.attributes.text.length, 20_000);
 });
 
+test("what all clients keep copies of is bounded, and who goes without is told", async (t) => {
+  const { client, other, server } = await served(t);
+  const real = limits.trackedMax;
+  Object.assign(limits, { trackedMax: 5 });
+  t.after(() => Object.assign(limits, { trackedMax: real }));
+  for (let number = 0; number < 10; number++) {
+    await client.create(`s-${number}`, { a: number });
+    await client.get(`s-${number}`);
+  }
+  await pushesHaveCome(client);
+  assert.equal(server.tracked, 5);
+  assert.equal(client.nearCacheStats?.count, 5);
+  await other.patch("s-9", { set: { a: -1 } });
+  await pushesHaveCome(client);
+  assert.equal(server.tracked, 4);
+  await client.close();
+  await until(() => server.tracked === 0);
+});
+
 test("without copies and watches nobody listens to changes", async (t) => {
   const { client, other, service } = await served(t);
   await other.create("s", { a: 1 });

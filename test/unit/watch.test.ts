@@ -83,7 +83,7 @@ test("after a break the watch goes on, and says that something may be missing", 
 });
 
 test("a watcher that does not read is told how much it missed: something", async (t) => {
-  const { path, service } = await serveFake(t, { backlogBytesMax: 50_000 });
+  const { path, service, server } = await serveFake(t, { backlogBytesMax: 50_000 });
   const raw = await RawClient.greet(t, path);
   await raw.ask([2, 14, ""]);
   await raw.ask([3, 3, "large", { a: Buffer.alloc(100_000) }, null, null]);
@@ -104,6 +104,7 @@ test("a watcher that does not read is told how much it missed: something", async
     kinds.push(...content.map(([kind]) => kind));
   }
   assert.equal(kinds[0], EventKind.missed);
+  assert.equal(server.counters.eventsMissed, 1);
   assert.ok(kinds.length < 10);
 });
 

@@ -85,10 +85,10 @@ async function collect(query: {
       prefix: query.prefix,
       owner: query.owner,
       limit: Math.min(pageMax, query.limit - sessions.length),
-      ...(cursor === undefined ? {} : { cursor }),
+      cursor,
     });
     sessions.push(...page.sessions);
-    cursor = page.cursor === "" ? undefined : page.cursor;
+    cursor = page.cursor;
   } while (cursor !== undefined && sessions.length < query.limit);
   return { sessions, more: cursor !== undefined };
 }
