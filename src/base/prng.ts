@@ -8,10 +8,12 @@ export class Prng {
   #c: number;
   #counter = 1;
 
-  constructor(seed: number) {
-    this.#a = seed | 0;
-    this.#b = Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) | 0;
-    this.#c = Math.imul(seed ^ 0xc2b2ae35, 0x27d4eb2f) | 0;
+  /** One number is enough to replay; who must not be guessed gives all 96 bits. */
+  constructor(seed: number | readonly [number, number, number]) {
+    const [a, b, c] = typeof seed === "number" ? spread(seed) : seed;
+    this.#a = a | 0;
+    this.#b = b | 0;
+    this.#c = c | 0;
     // The first outputs still resemble the seed; the author asks for a dozen rounds of mixing.
     for (let round = 0; round < 15; round++) this.uint32();
   }
@@ -24,6 +26,11 @@ export class Prng {
     this.#b = (this.#c + (this.#c << 3)) | 0;
     this.#c = ((this.#c << 21) | (this.#c >>> 11)) + sum;
     return sum >>> 0;
+  }
+
+  /** An integer in [0, 2^53). */
+  uint53(): number {
+    return this.uint32() * 2_097_152 + (this.uint32() >>> 11);
   }
 
   /** A number in [0, 1). */
@@ -45,4 +52,8 @@ export class Prng {
   pick<T>(items: readonly T[]): T | undefined {
     return items[this.below(items.length)];
   }
+}
+
+function spread(seed: number): [number, number, number] {
+  return [seed, Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b), Math.imul(seed ^ 0xc2b2ae35, 0x27d4eb2f)];
 }

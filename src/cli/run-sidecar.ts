@@ -22,8 +22,11 @@ export async function runSidecar(loaded: LoadedConfiguration): Promise<void> {
   const { startSidecar } = await import("../daemon/sidecar.ts");
   const sidecar = await startSidecar({ configuration, log });
   print(describeStart(loaded, sidecar));
-  log.info("stopping", { signal: await stopped });
+  const end = await Promise.race([stopped, sidecar.failed]);
+  if (typeof end !== "string") log.error("failed", { code: end.code });
+  else log.info("stopping", { signal: end });
   await sidecar.close();
+  if (typeof end !== "string") throw end;
   log.info("stopped");
 }
 

@@ -80,6 +80,18 @@ export class Counters {
     namesTaken: 0,
     tableFull: 0,
   };
+  /** Authentic, and not acted upon. */
+  readonly guard = {
+    /** Taken in before, or too old to tell. */
+    replayed: 0,
+    /** The same by the other way: multicast and unicast. */
+    copy: 0,
+    /** Sent long before the newest of their boot. */
+    stale: 0,
+    /** Frames of who has not shown that it lives, and of former starts of a node. */
+    unprovenFrames: 0,
+    replacedFrames: 0,
+  };
   readonly paths = {
     greetings: 0,
     copiesAsked: 0,

@@ -60,6 +60,10 @@ export class Dispatch {
 
   take(peer: Peer, frame: Frame, now: Now): void {
     this.#now = now;
+    if (!peer.trusted) {
+      this.#takeUntrusted(peer, frame);
+      return;
+    }
     const { monotonicMs } = now;
     const to = this.#to;
     switch (frame.tag) {
@@ -115,6 +119,27 @@ export class Dispatch {
     }
   }
 
+  /** Nothing but what it takes to show that one lives; the answers are no longer than that. */
+  #takeUntrusted(peer: Peer, frame: Frame): void {
+    switch (frame.tag) {
+      case Tag.heartbeat:
+        this.#introduce(peer, frame);
+        peer.helloWaits ||= frame.hello;
+        return;
+      case Tag.ping:
+      case Tag.ack:
+        this.#onMembership(peer, frame);
+        return;
+      case Tag.delta:
+      case Tag.fragment:
+        peer.incoming.expect(frame.sequence, this.#now.monotonicMs);
+        break;
+      default:
+    }
+    if (peer.replaced) this.#counters.guard.replacedFrames += 1;
+    else this.#counters.guard.unprovenFrames += 1;
+  }
+
   #onMembership(peer: Peer, frame: MembershipFrame): void {
     const { monotonicMs } = this.#now;
     const to = this.#to;
@@ -129,7 +154,7 @@ export class Dispatch {
         this.#outbox.unicast(peer.address, [{ tag: Tag.ack, nonce: frame.nonce }]);
         return;
       case Tag.ack:
-        to.peers.onAck(peer, frame.nonce);
+        if (to.peers.onAck(peer, frame.nonce) && peer.helloWaits) this.#answerHello(peer);
         return;
       case Tag.copies:
         to.group.onCopies(peer, frame, monotonicMs);
@@ -149,18 +174,26 @@ export class Dispatch {
   }
 
   #onHeartbeat(peer: Peer, heartbeat: Heartbeat): void {
+    const { monotonicMs } = this.#now;
+    this.#introduce(peer, heartbeat);
+    if (this.#to.antiEntropy.compare(peer, monotonicMs)) this.#to.confirmations.onEqual(peer);
+    if (this.#to.join.phase === "ready") this.#to.refill.from(peer, monotonicMs);
+    if (heartbeat.hello) this.#answerHello(peer);
+  }
+
+  #introduce(peer: Peer, heartbeat: Heartbeat): void {
     this.#counters.membership.heartbeatsReceived += 1;
     const { monotonicMs, wallMs } = this.#now;
-    this.#to.peers.introduce(peer, heartbeat);
+    this.#to.peers.introduce(peer, heartbeat, monotonicMs);
     peer.clockOffsetMs = heartbeat.wallMs - Math.floor(wallMs);
     peer.heartbeatMs = monotonicMs;
     peer.incoming.announce(heartbeat.sequence, monotonicMs);
-    if (this.#to.antiEntropy.compare(peer, monotonicMs)) this.#to.confirmations.onEqual(peer);
-    if (this.#to.join.phase === "ready") this.#to.refill.from(peer, monotonicMs);
-    if (heartbeat.hello) {
-      this.#counters.membership.heartbeatsSent += 1;
-      this.#outbox.unicast(peer.address, [this.#to.heartbeat()]);
-    }
+  }
+
+  #answerHello(peer: Peer): void {
+    peer.helloWaits = false;
+    this.#counters.membership.heartbeatsSent += 1;
+    this.#outbox.unicast(peer.address, [this.#to.heartbeat()]);
   }
 
   #onData(peer: Peer, frame: DeltaFrame | Fragment): void {

@@ -1,5 +1,8 @@
 import { stampWallMs } from "../session/stamp.ts";
 import type { PeerTable } from "./membership/peer-table.ts";
+import type { Donor } from "./reconcile/donor.ts";
+import type { Fetcher } from "./reconcile/fetcher.ts";
+import type { Confirmations } from "./stream/confirmations.ts";
 import type { OutgoingStream } from "./stream/outgoing-stream.ts";
 import type { Pacer } from "./stream/pacer.ts";
 
@@ -21,13 +24,31 @@ export function pacingReport(
   };
 }
 
-/** What waits for the rest of it, of all peers. */
-export function incomingBuffers(peers: PeerTable): Record<string, number> {
+interface Buffering {
+  readonly outgoing: OutgoingStream;
+  readonly donor: Donor;
+  readonly confirmations: Confirmations;
+  readonly fetcher: Fetcher;
+}
+
+/** Sizes of what waits: of peers' data for the rest of it, of this node's for peers. */
+export function bufferReport(
+  peers: PeerTable,
+  { outgoing, donor, confirmations, fetcher }: Buffering,
+): Record<string, number> {
   let missingSequences = 0;
   let reassemblyBytes = 0;
   for (const peer of peers.all()) {
     missingSequences += peer.incoming.missingCount;
     reassemblyBytes += peer.reassembly.bytes;
   }
-  return { missingSequences, reassemblyBytes };
+  return {
+    missingSequences,
+    reassemblyBytes,
+    repairRingBytes: outgoing.ringBytes,
+    outgoingTransfers: donor.transferCount,
+    confirmations: confirmations.size,
+    fetches: fetcher.waiting,
+    absences: fetcher.absent,
+  };
 }

@@ -33,7 +33,7 @@ import { Fetcher } from "./reconcile/fetcher.ts";
 import { Join } from "./reconcile/join.ts";
 import { Puller } from "./reconcile/puller.ts";
 import { Refill } from "./reconcile/refill.ts";
-import { incomingBuffers, pacingReport } from "./replica-report.ts";
+import { bufferReport, pacingReport } from "./replica-report.ts";
 import { Sessions } from "./sessions.ts";
 import { Store, type StoreOptions } from "./store/store.ts";
 import { StoreAlarms } from "./store/store-alarms.ts";
@@ -65,6 +65,8 @@ export interface ReplicaOptions extends StoreOptions {
 export class Replica {
   readonly counters = new Counters();
   readonly store: Store;
+  /** Fingerprints of the keys that its datagrams are sealed and opened with; see `Heartbeat`. */
+  keys: readonly number[] = [];
   readonly #options: ReplicaOptions;
   readonly #outbox: Outbox;
   readonly #clock = new HybridClock(limits.clockDriftMsMax);
@@ -192,9 +194,9 @@ export class Replica {
   receive(datagram: Datagram, source: Address, now: Now, via: Via = "unicast"): void {
     if (datagram.boot === this.#options.boot) return;
     this.#now = now;
-    const peer = this.#membership.hear(datagram.boot, source, via, now.monotonicMs);
+    const peer = this.#membership.hear(datagram, source, via, now.monotonicMs);
     if (peer === undefined) return;
-    this.#intake.noteClock(peer, datagram.clock, now);
+    if (peer.trusted) this.#intake.noteClock(peer, datagram.clock, now);
     for (const frame of datagram.frames) this.#dispatch.take(peer, frame, now);
     this.#gaps.note(peer);
   }
@@ -346,14 +348,12 @@ export class Replica {
 
   /** Sizes of what is buffered, for `stats`. */
   get buffers(): Record<string, number> {
-    return {
-      ...incomingBuffers(this.peers),
-      repairRingBytes: this.#outgoing.ringBytes,
-      outgoingTransfers: this.#donor.transferCount,
-      confirmations: this.#confirmations.size,
-      fetches: this.#fetcher.waiting,
-      absences: this.#fetcher.absent,
-    };
+    return bufferReport(this.peers, {
+      outgoing: this.#outgoing,
+      donor: this.#donor,
+      confirmations: this.#confirmations,
+      fetcher: this.#fetcher,
+    });
   }
 
   #beat(nowMs: number): void {
@@ -387,6 +387,7 @@ export class Replica {
       count: this.store.recordCount,
       stubs: this.store.stubs.size,
       wallMs: Math.max(0, Math.floor(this.#now.wallMs)),
+      keys: this.keys,
     };
   }
 

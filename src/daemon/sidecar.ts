@@ -9,7 +9,7 @@ import { Driver, type DriverOptions } from "../net/driver.ts";
 import { type ChosenInterface, chooseInterface, type Family } from "../net/interface-choice.ts";
 import { systemLookup } from "../net/seed-resolver.ts";
 import type { BootId } from "../protocol/frames.ts";
-import { clusterIdentity } from "../wire/datagram-codec.ts";
+import { clusterIdentity } from "../wire/keyring.ts";
 import { type Configuration, resolveNodeName } from "./configuration.ts";
 import { logCoreEvent } from "./core-log.ts";
 import { watchEventLoop } from "./event-loop-delay.ts";
@@ -20,6 +20,8 @@ import { readVersion } from "./version.ts";
 export interface Sidecar {
   readonly socketPath: string;
   readonly node: string;
+  /** Resolves if it cannot go on; the process should end, and be started again. */
+  readonly failed: Promise<OperatorError>;
   /** Leaves the cluster, gives the socket back; the same promise however often called. */
   close(): Promise<void>;
 }
@@ -34,7 +36,12 @@ export async function startSidecar(options: {
   const family = familyOf(configuration.gossip);
   const chosen = chooseInterface(configuration.gossip.interface, networkInterfaces(), family);
   const warnings = guardPlaintext(configuration, chosen);
-  const driver = await Driver.start(driverOptions(configuration, node, chosen, log));
+  let fail = (_error: OperatorError): void => {};
+  const failed = new Promise<OperatorError>((resolve) => {
+    fail = resolve;
+  });
+  const onCloned = () => fail(cloned());
+  const driver = await Driver.start(driverOptions(configuration, node, chosen, log, onCloned));
   warnings.push(...bufferWarnings(configuration, driver), ...portWarnings(configuration, driver));
   for (const warning of warnings) log.warn("warning", { text: warning });
   const version = readVersion();
@@ -71,6 +78,7 @@ export async function startSidecar(options: {
   return {
     socketPath,
     node,
+    failed,
     close() {
       closing ??= close();
       return closing;
@@ -119,12 +127,14 @@ function driverOptions(
   node: string,
   chosen: ChosenInterface,
   log: Log,
+  onCloned: () => void,
 ): DriverOptions {
   const { gossip, sessions } = configuration;
   return {
     boot: newBootId(),
-    seed: randomBytes(4).readUInt32BE(),
-    identity: clusterIdentity(configuration.cluster),
+    seed: randomSeed(),
+    cluster: clusterIdentity(configuration.cluster),
+    keyring: undefined,
     replica: {
       name: node,
       bytesMax: sessions.bytesMax,
@@ -155,8 +165,24 @@ function driverOptions(
       onFailure: (peer, reason) => log.warn("peer_not_resolved", { peer, reason }),
     },
     onEvent: (event) => logCoreEvent(log, event),
+    onCloned,
     onClockStep: (byMs) => log.warn("clock_stepped", { byMs: Math.round(byMs) }),
   };
+}
+
+/** It lives on in two processes: neither knows which one is meant to be this node. */
+function cloned(): OperatorError {
+  return new OperatorError(
+    "E_CLONED",
+    "another process sends under the boot id of this one: a machine was copied while it ran",
+    "Start both anew; each start draws a boot id of its own",
+  );
+}
+
+/** Who could guess what the replica draws could answer its pings for the dead. */
+function randomSeed(): [number, number, number] {
+  const bytes = randomBytes(12);
+  return [bytes.readUInt32BE(0), bytes.readUInt32BE(4), bytes.readUInt32BE(8)];
 }
 
 /** Start time and randomness: later starts of one node sort after earlier ones. */

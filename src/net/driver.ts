@@ -7,9 +7,10 @@ import { Replica, type ReplicaOptions } from "../core/replica.ts";
 import type { BootId, Frame } from "../protocol/frames.ts";
 import { limits } from "../protocol/limits.ts";
 import { type Stamp, stampTimeOf } from "../session/stamp.ts";
-import { type ClusterIdentity, DatagramCodec } from "../wire/datagram-codec.ts";
+import { DatagramCodec } from "../wire/datagram-codec.ts";
 import { deltaCodec } from "../wire/delta-codec.ts";
-import type { Reject } from "../wire/header.ts";
+import type { ClusterIdentity, Keyring } from "../wire/keyring.ts";
+import { Gate, type GateReject } from "./gate.ts";
 import { SeedResolver, type SeedResolverOptions } from "./seed-resolver.ts";
 import { SteadyClock } from "./steady-clock.ts";
 import { openTransport, type Transport, type TransportOptions } from "./udp-transport.ts";
@@ -17,14 +18,19 @@ import { openTransport, type Transport, type TransportOptions } from "./udp-tran
 export interface DriverOptions {
   readonly replica: Omit<ReplicaOptions, "hashKey" | "boot">;
   readonly boot: BootId;
-  readonly seed: number;
-  readonly identity: ClusterIdentity;
+  /** Of all that the replica draws, the proofs that it asks for included: secret. */
+  readonly seed: readonly [number, number, number];
+  readonly cluster: ClusterIdentity;
+  /** Undefined: datagrams are not sealed. */
+  readonly keyring: Keyring | undefined;
   readonly transport: TransportOptions;
   /** Where peers are, as configured. */
   readonly seeds: Omit<SeedResolverOptions, "onSeeds">;
   readonly onEvent: (event: CoreEvent) => void;
   /** The wall clock was set, by so many milliseconds, and has stayed so. */
   readonly onClockStep: (byMs: number) => void;
+  /** Another process has this one's boot id. Nothing more is sent under it. */
+  readonly onCloned: () => void;
 }
 
 /**
@@ -35,9 +41,10 @@ export interface DriverOptions {
 export class Driver implements Outbox {
   readonly replica: Replica;
   readonly seeds: SeedResolver;
-  readonly rejects: Partial<Record<Reject, number>> = {};
   readonly #codec: DatagramCodec;
+  readonly #gate: Gate;
   readonly #onEvent: (event: CoreEvent) => void;
+  readonly #onCloned: () => void;
   readonly #clock: SteadyClock;
   readonly #fetching = new Map<number, (known: boolean) => void>();
   readonly #confirming = new Map<number, (peers: number) => void>();
@@ -52,15 +59,18 @@ export class Driver implements Outbox {
   #onLeft = (): void => {};
 
   private constructor(options: DriverOptions) {
-    this.#codec = new DatagramCodec(options.boot, options.identity);
+    this.#codec = new DatagramCodec(options.boot, options.cluster, options.keyring);
     this.#onEvent = options.onEvent;
+    this.#onCloned = options.onCloned;
     this.#clock = new SteadyClock(performance.now(), Date.now(), options.onClockStep);
     const replicaOptions = {
       ...options.replica,
       boot: options.boot,
-      hashKey: options.identity.hashKey,
+      hashKey: options.cluster.hashKey,
     };
     this.replica = new Replica(replicaOptions, deltaCodec, this, new Prng(options.seed));
+    this.replica.keys = options.keyring?.fingerprints ?? [];
+    this.#gate = new Gate(this.#codec, this.replica);
     this.seeds = new SeedResolver({ ...options.seeds, onSeeds: () => this.#seed() });
   }
 
@@ -88,6 +98,17 @@ export class Driver implements Outbox {
     if (this.#inputs === limits.inputsPerTickMax) queueMicrotask(this.#tickAtOnce);
     if (this.#turn !== undefined || this.#closed) return;
     this.#turn = setImmediate(this.#tick);
+  }
+
+  /** Seals and opens with these keys from now on, and says so with the next heartbeat. */
+  rekey(ring: Keyring): void {
+    this.#codec.rekey(ring);
+    this.replica.keys = ring.fingerprints;
+  }
+
+  /** Why datagrams were dropped, and how many. */
+  get rejects(): Readonly<Partial<Record<GateReject, number>>> {
+    return this.#gate.rejects;
   }
 
   get transport(): Transport | undefined {
@@ -152,6 +173,7 @@ export class Driver implements Outbox {
   close(): Promise<void> {
     this.#closing ??= new Promise<void>((resolve) => {
       this.#onLeft = resolve;
+      if (this.#closed) resolve();
       this.replica.leave(this.now());
       this.wake();
     }).then(() => this.#transport?.close());
@@ -184,14 +206,19 @@ export class Driver implements Outbox {
   }
 
   #receive(bytes: Buffer, source: Address, via: Via): void {
-    if (this.#closed || this.#codec.isOwn(bytes)) return;
-    const opened = this.#codec.decode(bytes);
-    if (!opened.ok) {
-      this.rejects[opened.reject] = (this.rejects[opened.reject] ?? 0) + 1;
-      return;
-    }
-    this.replica.receive(opened.datagram, source, this.now(), via);
-    this.wake();
+    if (this.#closed) return;
+    const passage = this.#gate.take(bytes, source, via, this.now());
+    if (passage === "taken") this.wake();
+    else if (passage === "cloned") this.#stopAsClone();
+  }
+
+  /** Two senders under one sub-key use one nonce twice, so silence comes before order. */
+  #stopAsClone(): void {
+    this.#closed = true;
+    clearImmediate(this.#turn);
+    clearTimeout(this.#timer);
+    this.#onLeft();
+    this.#onCloned();
   }
 
   readonly #tickAtOnce = (): void => {

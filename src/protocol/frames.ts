@@ -32,7 +32,7 @@ export const Tag = {
   vouch: 24,
 } as const;
 
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 
 /** 12 octets: start time in ms (48 bits) and 48 random bits, as 24 hex digits; unique per start. */
 export type BootId = string;
@@ -55,6 +55,8 @@ export interface Heartbeat {
   readonly wallMs: number;
   /** Stubs: records that its digest counts and that it does not hold. */
   readonly stubs: number;
+  /** Fingerprints of the keys that it holds, the one that it seals with first; none: no seal. */
+  readonly keys: readonly number[];
 }
 
 export interface Leave {
@@ -285,6 +287,8 @@ export type Frame =
 /** A datagram whose header and frames were found valid. */
 export interface Datagram {
   readonly boot: BootId;
+  /** 1 for the first datagram of its boot. */
+  readonly counter: number;
   /** The sender's hybrid clock when it sent this. */
   readonly clock: number;
   readonly frames: readonly Frame[];

@@ -12,6 +12,16 @@ export const limits = {
   preambleBytes: 8,
   /** Room for the AEAD tag, kept free in unsealed datagrams too: sizes do not depend on a key. */
   sealBytes: 16,
+  /** Counters of a boot that are told apart as new or seen; older ones count as seen (RFC 6479). */
+  replayWindow: 4_096,
+  /** A datagram may be sent so long before the newest one of its boot that has arrived. */
+  freshMs: 10_000,
+  /** Of one node at one time. */
+  keysMax: 8,
+  /** Sub-keys of boots that are kept, and how many unknown boots are tried in which time. */
+  subKeysMax: 512,
+  bootTrialsMax: 200,
+  bootTrialsEveryMs: 100,
   frameHeaderBytes: 3,
   /** Octets that wait for the kernel to take them: beyond this no delta or repair is added... */
   sendQueuePauseBytes: 262_144,
@@ -306,6 +316,11 @@ assert(
 assert(
   limits.deafAfterMs > limits.downAfterMs + limits.heartbeatMs,
   "a peer that fell silent altogether is down before its multicast is missed",
+);
+assert(
+  Math.min(limits.peerForgetMs, limits.peerForgetLeftMs, limits.peerForgetUnprovenMs) >=
+    limits.freshMs,
+  "what was taken of a peer is stale by the time its window is forgotten",
 );
 assert(
   limits.copiesLeaseMs > 2 * limits.copiesEveryMs,

@@ -1,45 +1,46 @@
-import { createHash } from "node:crypto";
 import { assert } from "../base/assert.ts";
 import type { BootId, Datagram, Frame } from "../protocol/frames.ts";
 import { limits } from "../protocol/limits.ts";
-import type { HashKey } from "../session/fingerprint.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { readFrames, writeFrame } from "./frame-codec.ts";
-import { type Reject, readHeader, writeHeader } from "./header.ts";
+import { type Header, type HeaderReject, readHeader, writeHeader } from "./header.ts";
+import type { ClusterIdentity, Keyring } from "./keyring.ts";
+import { Seal, type SealReject } from "./seal.ts";
+import { SentTags } from "./sent-tags.ts";
 
-/** What all nodes of a cluster derive from its name, until it has a key. */
-export interface ClusterIdentity {
-  readonly clusterTag: number;
-  readonly keyFingerprint: number;
-  readonly hashKey: HashKey;
-}
-
-export function clusterIdentity(name: string): ClusterIdentity {
-  const digest = createHash("sha256").update(`sessioncast cluster ${name}`).digest();
-  return {
-    clusterTag: digest.readUInt16BE(0),
-    keyFingerprint: 0,
-    hashKey: { high: digest.readUInt32BE(2), low: digest.readUInt32BE(6) },
-  };
-}
+/** Why a datagram was dropped; each reason has a counter of the same name in `stats`. */
+export type Reject = HeaderReject | SealReject | "bad_frame";
 
 export type Opened =
   | { readonly ok: true; readonly datagram: Datagram }
   | { readonly ok: false; readonly reject: Reject };
 
-/** Datagrams of one boot: header, preamble (the sender's clock), frames. */
+/**
+ * Datagrams of one boot: header, then, sealed if there are keys, preamble (the sender's clock) and
+ * frames. Who has keys takes nothing that is not sealed, and who has none nothing that is.
+ */
 export class DatagramCodec {
   readonly #boot: BootId;
   readonly #bootBytes: Buffer;
-  readonly #identity: ClusterIdentity;
+  readonly #sealed: boolean;
+  readonly #clusterTag: number;
+  readonly #seal: Seal | undefined;
+  readonly #sent = new SentTags();
   readonly #writer = new ByteWriter(limits.datagramBytesMax);
   #counter = 0;
 
-  constructor(boot: BootId, identity: ClusterIdentity) {
+  constructor(boot: BootId, cluster: ClusterIdentity, ring?: Keyring) {
     this.#boot = boot;
     this.#bootBytes = Buffer.from(boot, "hex");
-    this.#identity = identity;
+    this.#sealed = ring !== undefined;
+    this.#clusterTag = cluster.clusterTag;
+    this.#seal = ring === undefined ? undefined : new Seal(boot, cluster.name, ring);
+  }
+
+  rekey(ring: Keyring): void {
+    assert(this.#seal !== undefined, "who starts without keys stays without");
+    this.#seal.rekey(ring);
   }
 
   /** Memory of its own: the kernel may read it after this returns. */
@@ -49,18 +50,23 @@ export class DatagramCodec {
     writer.position = limits.headerBytes;
     writer.u64(clock);
     for (const frame of frames) writeFrame(writer, frame);
+    const sealedEnd = writer.position + limits.sealBytes;
     assert(
-      writer.position + limits.sealBytes <= limits.datagramBytesMax,
+      sealedEnd <= limits.datagramBytesMax,
       "a datagram fits the network and leaves room for the seal",
     );
+    if (this.#sealed) writer.position = sealedEnd;
     const bytes = writer.copyFrom(0);
     this.#counter += 1;
     writeHeader(bytes, {
-      keyFingerprint: this.#identity.keyFingerprint,
-      clusterTag: this.#identity.clusterTag,
+      sealed: this.#sealed,
+      keyMark: this.#seal?.mark ?? 0,
+      clusterTag: this.#clusterTag,
       boot: this.#boot,
       counter: this.#counter,
     });
+    this.#seal?.seal(bytes);
+    this.#sent.note(this.#counter, bytes);
     return bytes;
   }
 
@@ -69,14 +75,48 @@ export class DatagramCodec {
     return bytes.length >= limits.headerBytes && this.#bootBytes.compare(bytes, 8, 20) === 0;
   }
 
-  /** Foreign octets: a reason instead of an exception. Frames hold views into `bytes`. */
-  decode(bytes: Buffer): Opened {
-    const header = readHeader(bytes, this.#identity);
-    if (typeof header === "string") return { ok: false, reject: header };
-    const reader = new ByteReader(bytes, limits.headerBytes);
+  /**
+   * Whether another process has our boot id, and has sealed this: a copy of this machine, memory
+   * and all. Our own datagrams, whoever sends them again however often, never look so; and without
+   * a seal anybody could make one that does.
+   */
+  isCloned(bytes: Buffer, nowMs: number): boolean {
+    if (!this.#sealed) return false;
+    const header = this.readHeader(bytes);
+    if (typeof header === "string" || !this.#isForeign(header, bytes)) return false;
+    return this.open(bytes, header, nowMs).ok;
+  }
+
+  /** The checks that cost nothing. */
+  readHeader(bytes: Buffer): Header | HeaderReject {
+    return readHeader(bytes, { sealed: this.#sealed, clusterTag: this.#clusterTag });
+  }
+
+  /**
+   * The rest, of a datagram whose header holds. Foreign octets: a reason instead of an exception.
+   * Frames hold views into memory of their own, or, without a seal, into `bytes`.
+   */
+  open(bytes: Buffer, header: Header, nowMs: number): Opened {
+    const plain =
+      this.#seal === undefined
+        ? bytes.subarray(limits.headerBytes)
+        : this.#seal.open(bytes, header, nowMs);
+    if (typeof plain === "string") return { ok: false, reject: plain };
+    const reader = new ByteReader(plain, 0);
     const clock = reader.u64();
     const frames = readFrames(reader);
     if (frames === undefined) return { ok: false, reject: "bad_frame" };
-    return { ok: true, datagram: { boot: header.boot, clock, frames } };
+    const { boot, counter } = header;
+    return { ok: true, datagram: { boot, counter, clock, frames } };
+  }
+
+  decode(bytes: Buffer, nowMs: number): Opened {
+    const header = this.readHeader(bytes);
+    if (typeof header === "string") return { ok: false, reject: header };
+    return this.open(bytes, header, nowMs);
+  }
+
+  #isForeign({ counter }: Header, bytes: Buffer): boolean {
+    return counter > this.#counter || this.#sent.differs(counter, bytes);
   }
 }

@@ -15,7 +15,7 @@ export function writeMembership(writer: ByteWriter, frame: MembershipFrame): voi
       return;
     case Tag.ping:
     case Tag.ack:
-      writer.u32(frame.nonce);
+      writer.u64(frame.nonce);
       return;
     case Tag.copies:
       writer.u32(frame.leaseMs);
@@ -42,7 +42,7 @@ export function readMembership(reader: ByteReader, tag: number): MembershipFrame
       return { tag };
     case Tag.ping:
     case Tag.ack:
-      return { tag, nonce: reader.u32() };
+      return { tag, nonce: reader.u64() };
     case Tag.copies:
       return { tag, leaseMs: reader.u32() };
     case Tag.suspect:
@@ -65,6 +65,8 @@ function writeHeartbeat(writer: ByteWriter, frame: Heartbeat): void {
   writer.u32(frame.count);
   writer.u48(frame.wallMs);
   writer.u32(frame.stubs);
+  writer.u8(frame.keys.length);
+  for (const fingerprint of frame.keys) writer.u32(fingerprint);
 }
 
 function readHeartbeat(reader: ByteReader): Heartbeat | undefined {
@@ -74,15 +76,27 @@ function readHeartbeat(reader: ByteReader): Heartbeat | undefined {
   if (name.length === 0 || name.length > limits.nodeNameBytesMax) return undefined;
   const flags = reader.u8();
   if (flags > 1) return undefined;
-  return {
-    tag: Tag.heartbeat,
-    name,
-    phase,
-    hello: flags === 1,
+  const rest = {
     sequence: reader.u48(),
     digest: { high: reader.u32() | 0, low: reader.u32() | 0 },
     count: reader.u32(),
     wallMs: reader.u48(),
     stubs: reader.u32(),
   };
+  const keys = readKeys(reader);
+  if (keys === undefined) return undefined;
+  return {
+    tag: Tag.heartbeat,
+    name,
+    phase,
+    hello: flags === 1,
+    ...rest,
+    keys,
+  };
+}
+
+function readKeys(reader: ByteReader): number[] | undefined {
+  const count = reader.u8();
+  if (count > limits.keysMax) return undefined;
+  return Array.from({ length: count }, () => reader.u32());
 }

@@ -9,8 +9,9 @@ import { test } from "node:test";
 import { Tag } from "../../src/protocol/frames.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { hashComponent, hashId } from "../../src/session/fingerprint.ts";
-import { clusterIdentity, DatagramCodec } from "../../src/wire/datagram-codec.ts";
+import { DatagramCodec } from "../../src/wire/datagram-codec.ts";
 import { deltaCodec } from "../../src/wire/delta-codec.ts";
+import { clusterIdentity, Keyring } from "../../src/wire/keyring.ts";
 import {
   deltaFromJson,
   deltaToJson,
@@ -24,9 +25,10 @@ import {
 const path = join(process.cwd(), "test", "conformance", "vectors.json");
 const vectors = JSON.parse(readFileSync(path, "utf8")) as Vectors;
 
-for (const { name, ...identity } of vectors.clusters) {
-  test(`the cluster "${name}" has its tag, key fingerprint and hash key`, () => {
-    assert.deepEqual(clusterIdentity(name), identity);
+for (const { name, secret, ...identity } of vectors.clusters) {
+  const sealed = secret === null ? undefined : Buffer.from(secret, "hex");
+  test(`the ${sealed ? "sealed" : "open"} cluster "${name}" has its tag and hash key`, () => {
+    assert.deepEqual(clusterIdentity(name, sealed), { name, ...identity });
   });
 }
 
@@ -62,12 +64,32 @@ for (const { name, cluster, boot, counter, clock, frames, hex } of vectors.datag
   test(`the octets of datagram "${name}" are read as its frames`, () => {
     const codec = new DatagramCodec("f".repeat(24), clusterIdentity(cluster));
     const bytes = Buffer.from(hex, "hex");
-    const opened = codec.decode(bytes);
+    const opened = codec.decode(bytes, 0);
     assert(opened.ok);
     const { datagram } = opened;
-    assert.deepEqual([datagram.boot, datagram.clock], [boot, clock]);
+    assert.deepEqual([datagram.boot, datagram.counter, datagram.clock], [boot, counter, clock]);
     assert.deepEqual(datagram.frames.map(frameToJson), frames);
-    assert.equal(bytes.readUIntBE(20, 6), counter);
+  });
+}
+
+for (const { name, cluster, secret, key, fingerprint, boot, clock, frames, hex } of vectors.seals) {
+  const identity = Buffer.from(secret, "hex");
+  const material = { identity, use: Buffer.from(key, "hex"), open: [] };
+  const ring = new Keyring(material);
+  const codecOf = (sender: string) =>
+    new DatagramCodec(sender, clusterIdentity(cluster, identity), ring);
+
+  test(`${name} is sealed as its octets`, () => {
+    assert.deepEqual(ring.fingerprints, [fingerprint]);
+    assert.equal(codecOf(boot).encode(frames.map(frameFromJson), clock).toString("hex"), hex);
+  });
+
+  test(`the octets of ${name} are opened as its frames`, () => {
+    const opened = codecOf("f".repeat(24)).decode(Buffer.from(hex, "hex"), 0);
+    assert(opened.ok);
+    const { datagram } = opened;
+    assert.deepEqual([datagram.boot, datagram.counter, datagram.clock], [boot, 1, clock]);
+    assert.deepEqual(datagram.frames.map(frameToJson), frames);
   });
 }
 

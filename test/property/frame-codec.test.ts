@@ -62,6 +62,7 @@ const largest: readonly Frame[] = [
   {
     tag: Tag.heartbeat,
     name: "n".repeat(limits.nodeNameBytesMax),
+    keys: new Array(limits.keysMax).fill(0xffff_ffff),
     phase: "leaving",
     hello: true,
     sequence: 2 ** 48 - 1,

@@ -4,7 +4,7 @@ import type { Replica } from "../../src/core/replica.ts";
 import type { StoredRecord } from "../../src/core/store/stored-record.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { hashId } from "../../src/session/fingerprint.ts";
-import { clusterIdentity } from "../../src/wire/datagram-codec.ts";
+import { clusterIdentity } from "../../src/wire/keyring.ts";
 import type { PeerWaits } from "./peer-waits.ts";
 import type { Life, SimNode } from "./sim-node.ts";
 import { hold } from "./violation.ts";

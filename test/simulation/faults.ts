@@ -38,6 +38,10 @@ export class Faults {
       const recurring = { everyMs: network.replay.everyMs, forMs: 0 };
       this.#recur("replay", recurring, () => this.#shell.network.replay());
     }
+    if (network.forge !== null) {
+      const recurring = { everyMs: network.forge.everyMs, forMs: 0 };
+      this.#recur("forge", recurring, () => this.#shell.network.forge());
+    }
     this.#stall();
     this.#setClocks();
   }

@@ -105,6 +105,20 @@ export class Network {
     this.#shell.at(this.#shell.nowMs, () => this.#shell.arrive(to, old.packet));
   }
 
+  /** Sends a change of something recorded: another counter, key or content under the old header. */
+  forge(): void {
+    const old = this.#prng.pick(this.#recorded);
+    if (old === undefined) return;
+    const bytes = Buffer.from(old.packet.bytes);
+    const kind = this.#prng.below(3);
+    if (kind === 0) bytes.writeUIntBE(bytes.readUIntBE(20, 6) + 1 + this.#prng.below(5_000), 20, 6);
+    else if (kind === 1) bytes.writeUInt16BE(this.#prng.below(0x1_0000), 4);
+    for (let at = 28; kind === 2 && at < bytes.length; at++) bytes[at] = this.#prng.below(256);
+    const forged = { ...old.packet, bytes, intact: checksumOf(bytes) === old.packet.checksum };
+    this.#trace.note(this.#shell.nowMs, "forge", old.to, checksumOf(bytes));
+    this.#shell.at(this.#shell.nowMs, () => this.#shell.arrive(old.to, forged));
+  }
+
   lost(packet: Packet): void {
     if (packet.numbered) this.lostNumbered += 1;
   }
@@ -159,7 +173,7 @@ export class Network {
   }
 
   #record(to: number, packet: Packet): void {
-    if (this.#options.replay === null) return;
+    if (this.#options.replay === null && this.#options.forge === null) return;
     if (this.#recorded.length < recordedMax) this.#recorded.push({ to, packet });
     // What is replaced is drawn, so that some stays for long: longer than its sender, maybe.
     else if (this.#prng.chance(0.05)) {

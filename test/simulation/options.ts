@@ -50,6 +50,8 @@ export interface NetworkOptions {
   readonly partition: (Recurring & { readonly symmetric: boolean }) | null;
   readonly deaf: DeafOptions | null;
   readonly replay: { readonly everyMs: number } | null;
+  /** Datagrams made from recorded ones by somebody without a key. */
+  readonly forge: { readonly everyMs: number } | null;
 }
 
 export interface BufferOptions {
@@ -128,6 +130,8 @@ export interface SimulationOptions {
   readonly clocks: ClockOptions;
   readonly node: NodeOptions;
   readonly workload: WorkloadOptions;
+  /** Real seals; `rotates`: one node after the other changes keys. null: the simulation seals. */
+  readonly seal: { readonly rotates: boolean } | null;
   /** Limits of the product made small, so that a short run reaches them. */
   readonly limits: Readonly<Record<string, number>>;
 }
@@ -155,8 +159,14 @@ export function drawOptions(seed: number, wishes: Wishes = {}): SimulationOption
     clocks: drawClocks(seed, nodes, calm),
     node: calm ? gentleNodes : drawNodes(seed, nodes),
     workload: drawWorkload(seed, many, calm),
+    seal: profile === "unsealed" ? null : drawSeal(seed),
     limits: calm ? drawSlices(seed) : { ...drawLimits(seed), ...drawSlices(seed) },
   };
+}
+
+/** Real seals cost time, and the simulation does without as well but for what is tried here. */
+function drawSeal(seed: number): SimulationOptions["seal"] {
+  return maybe(seed, "seal", 0.15, (prng) => ({ rotates: prng.chance(0.5) }));
 }
 
 /** Whether a fault is in, and its own generator, so that faults do not shift each other. */
@@ -184,6 +194,7 @@ function gentleNetwork(seed: number): NetworkOptions {
     partition: null,
     deaf: null,
     replay: null,
+    forge: null,
   };
 }
 
@@ -224,6 +235,7 @@ function drawNetwork(seed: number, profile: Profile, nodes: number): NetworkOpti
       stays: prng.chance(0.6),
     })),
     replay: maybe(seed, "replay", 0.25, (prng) => ({ everyMs: scaled(prng, 5, 500) })),
+    forge: maybe(seed, "forge", 0.15, (prng) => ({ everyMs: scaled(prng, 5, 500) })),
   };
 }
 
@@ -351,7 +363,7 @@ function drawLimits(seed: number): Record<string, number> {
   small("digestNodesPerRoundMax", 0.1, 4, 64);
   small("fetchAsksPerSecondMax", 0.3, 2, 100);
   small("absencesMax", 0.5, 1, 3);
-  small("peerForgetMs", 0.2, 3_000, 30_000);
+  small("peerForgetMs", 0.2, 12_000, 30_000);
   small("rateBytesPerSecondMin", 0.2, 20_000, 100_000);
   small("rateJudgeDatagrams", 0.3, 10, 100);
   small("rateJudgeDatagramsMin", 0.3, 5, 40);

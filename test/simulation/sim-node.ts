@@ -2,12 +2,15 @@ import { Prng } from "../../src/base/prng.ts";
 import type { Via } from "../../src/core/membership/ways.ts";
 import type { Address, CoreEvent, Outbox } from "../../src/core/outbox.ts";
 import { Replica } from "../../src/core/replica.ts";
-import { type BootId, type Frame, Tag } from "../../src/protocol/frames.ts";
+import { Gate } from "../../src/net/gate.ts";
+import { type BootId, type Datagram, type Frame, Tag } from "../../src/protocol/frames.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { stampTimeOf, stampWallMs } from "../../src/session/stamp.ts";
-import { clusterIdentity, DatagramCodec } from "../../src/wire/datagram-codec.ts";
+import { DatagramCodec } from "../../src/wire/datagram-codec.ts";
 import { deltaCodec } from "../../src/wire/delta-codec.ts";
+import { clusterIdentity, Keyring, keyBytes } from "../../src/wire/keyring.ts";
 import { FetchWatch } from "./fetch-watch.ts";
+import { GuardWatch } from "./guard-watch.ts";
 import { Inbox } from "./inbox.ts";
 import type { Issued } from "./issued.ts";
 import { type Network, type Packet, packetOf } from "./network.ts";
@@ -37,6 +40,10 @@ export interface World {
   onEvent(node: SimNode, event: CoreEvent): void;
   onStart(node: SimNode): void;
   onEnd(boot: BootId): void;
+  /** Tells boots that have ended by now from others, whenever it is asked. */
+  deadNow(): (boot: BootId) => boolean;
+  /** A datagram leaves under this boot id. */
+  sealed(boot: BootId, bytes: Buffer): void;
 }
 
 /** One start of a node: what is lost with its memory. */
@@ -44,6 +51,8 @@ export interface Life {
   readonly boot: string;
   readonly replica: Replica;
   readonly codec: DatagramCodec;
+  readonly gate: Gate;
+  readonly guard: GuardWatch | undefined;
   readonly stores: StoreWatch | undefined;
   readonly streams: StreamWatch | undefined;
   readonly pace: PaceWatch;
@@ -54,6 +63,12 @@ export interface Life {
 
 const roomy = { count: 1_000_000, bytes: 1 << 28, tombstones: 100_000, stubs: 100_000 };
 const idleMsDefault = 1_800_000;
+const keys = [1, 2, 3].map((fill) => Buffer.alloc(keyBytes, fill)) as [Buffer, Buffer, Buffer];
+const [secret, first, second] = keys;
+const rings = {
+  before: new Keyring({ identity: secret, use: first, open: [second] }),
+  after: new Keyring({ identity: secret, use: second, open: [first] }),
+};
 export const tombstoneRetentionMs = 86_400_000;
 
 /** One host with its clock and its receive buffer; a replica runs on it, or does not. */
@@ -65,6 +80,7 @@ export class SimNode implements Outbox {
   #life: Life | undefined;
   #starts = 0;
   #timerAtMs = Number.POSITIVE_INFINITY;
+  #rotated = false;
   bytesSent = 0;
   /**
    * Its clock ran ahead of what peers accept while it ran, so that it may have issued stamps that
@@ -170,10 +186,18 @@ export class SimNode implements Outbox {
     const { label, tiny: mayEvict } = this;
     const clockWasWrong = () => this.tainted;
     const watch = { label, tombstoneRetentionMs, mayEvict, clockWasWrong };
+    const codec = new DatagramCodec(boot, identity, this.#ring);
     this.#life = {
       boot,
       replica,
-      codec: new DatagramCodec(boot, identity),
+      codec,
+      gate: new Gate(codec, {
+        peers: replica.peers,
+        receive: (datagram, source, now, via) => {
+          this.#watch(datagram, () => replica.receive(datagram, source, now, via));
+        },
+      }),
+      guard: watched ? new GuardWatch(label, replica, this.#world.deadNow()) : undefined,
       stores: watched ? new StoreWatch(replica.store, issued, watch) : undefined,
       streams: watched ? new StreamWatch(label) : undefined,
       pace: new PaceWatch(label, this.#rateMax, this.clock.at(nowMs).monotonicMs),
@@ -190,6 +214,17 @@ export class SimNode implements Outbox {
       replica.setSeeds(addresses, this.clock.at(nowMs));
     }
     this.wake();
+  }
+
+  /** From now on the cluster's second key seals; both open all the time. */
+  rotate(): void {
+    this.#rotated = true;
+    if (this.#ring !== undefined) this.#life?.codec.rekey(this.#ring);
+  }
+
+  get #ring(): Keyring | undefined {
+    if (this.#world.options.seal === null) return undefined;
+    return this.#rotated ? rings.after : rings.before;
   }
 
   /** Like SIGKILL: nothing is said to anybody, and nothing in memory survives. */
@@ -322,20 +357,37 @@ export class SimNode implements Outbox {
 
   #receive(life: Life, packet: Packet): void {
     const { nowMs, options, trace } = this.#world;
-    if (!packet.intact && options.profile !== "unsealed") return;
+    // Without a seal the simulation itself is the seal.
+    if (!packet.intact && options.profile !== "unsealed" && options.seal === null) return;
     trace.note(nowMs, "receive", this.index, packet.checksum);
     // A buffer of its own, made worthless afterwards: whoever keeps a view into it shows.
     const bytes = Buffer.from(packet.bytes);
-    if (life.codec.isOwn(bytes)) return;
-    const opened = life.codec.decode(bytes);
-    if (!opened.ok) return;
-    const { datagram } = opened;
-    if (life.replica.peers.get(datagram.boot) === undefined) life.streams?.forget(datagram.boot);
-    life.streams?.received(datagram.boot, datagram.frames);
-    life.fetches?.received(datagram.frames, nowMs);
-    life.ranges?.received(datagram.frames);
-    life.replica.receive(datagram, packet.source, this.clock.at(nowMs), packet.via);
+    const passage = life.gate.take(bytes, packet.source, packet.via, this.clock.at(nowMs));
     bytes.fill(0xee);
+    if (options.profile === "unsealed") return;
+    const fact = () => `${this.label} takes in what nobody sent`;
+    hold(packet.intact || passage !== "taken", "only-the-authentic-is-taken", fact);
+    hold(passage !== "cloned", "nobody-is-a-clone", () => `${this.label} believes to be one`);
+  }
+
+  #watch(datagram: Datagram, receive: () => void): void {
+    const life = this.#life;
+    if (life === undefined) throw new Error("a node that does not run receives nothing");
+    if (life.guard === undefined) receive();
+    else {
+      this.#listen(life, datagram);
+      life.guard.receive(datagram, receive);
+    }
+  }
+
+  #listen({ replica, streams, fetches, ranges }: Life, { boot, frames }: Datagram): void {
+    const peer = replica.peers.get(boot);
+    if (peer === undefined) streams?.forget(boot);
+    const isTaken = peer?.trusted === true;
+    streams?.received(boot, frames, isTaken);
+    if (!isTaken) return;
+    fetches?.received(frames, this.#world.nowMs);
+    ranges?.received(frames);
   }
 
   #pack(frames: readonly Frame[], via: Via, fanOut: number): Packet {
@@ -345,8 +397,10 @@ export class SimNode implements Outbox {
     const { wallMs, monotonicMs } = this.clock.at(nowMs);
     const clock = Math.max(life.replica.clockTime, stampTimeOf(wallMs));
     const bytes = life.codec.encode(frames, clock);
+    const seal = this.#world.options.seal === null ? limits.sealBytes : 0;
+    this.#world.sealed(life.boot, bytes);
     hold(
-      bytes.length + limits.sealBytes <= limits.datagramBytesMax,
+      bytes.length + seal <= limits.datagramBytesMax,
       "datagrams-keep-their-size",
       () => `${this.label} sends ${bytes.length} octets`,
     );

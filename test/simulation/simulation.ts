@@ -32,7 +32,7 @@ import {
   waysOf,
   whyNotConverged,
 } from "./verdict.ts";
-import { Violation } from "./violation.ts";
+import { hold, Violation } from "./violation.ts";
 import { Workload } from "./workload.ts";
 import { WriteLedger } from "./write-ledger.ts";
 
@@ -68,6 +68,9 @@ export class Simulation implements World {
   readonly #joins: JoinWatch;
   readonly #members = new MembershipWatch();
   readonly #names: NameWatch[] = [];
+  readonly #dead = new Set<BootId>();
+  /** Of the last datagram of each boot: with the boot's sub-key, the nonce. */
+  readonly #counters = new Map<BootId, number>();
   readonly #streams = new Set<StreamWatch>();
   /** What must be there at the end, once all is healed. */
   #expected: Survivors | undefined;
@@ -104,6 +107,7 @@ export class Simulation implements World {
         if (!node.running) node.start();
       });
     }
+    if (options.seal?.rotates) this.#rotate();
     // A gentle run is about repair, so all are ready before the first write.
     const startMs = options.profile === "gentle" ? 2_000 : this.nowMs;
     const workload = new Workload(this, startMs, startMs + options.chaosMs);
@@ -114,6 +118,14 @@ export class Simulation implements World {
     this.trace.note(this.nowMs, "healed", -1, 0);
     if (options.profile === "unsealed") this.#advance(this.nowMs + settleMs);
     else this.#demandConvergence();
+  }
+
+  /** One node after the other, as an operator would, some only when all is healed. */
+  #rotate(): void {
+    const prng = prngFor(this.options.seed, "rotation");
+    for (const node of this.nodes) {
+      this.at(between(prng, 0, this.options.chaosMs * 1.2), () => node.rotate());
+    }
   }
 
   at(atMs: number, run: () => void): void {
@@ -138,6 +150,7 @@ export class Simulation implements World {
     this.ledger.checkMoves(node);
     const { life } = node;
     life?.pace.afterTurn(life.replica, node.clock.at(this.nowMs).monotonicMs);
+    life?.guard?.check();
     life?.stores?.checkEvicted(this.nowMs, node.clock.at(this.nowMs).wallMs);
     if (life?.streams !== undefined) this.#streams.add(life.streams);
   }
@@ -149,6 +162,7 @@ export class Simulation implements World {
     }
     // Foreign octets can answer for anybody.
     if (this.options.profile !== "unsealed") this.#members.onEvent(node, event, this.nowMs);
+    if (event.event === "peer_restarted") node.life?.guard?.restarted(event.peer.boot);
   }
 
   onStart(node: SimNode): void {
@@ -157,6 +171,19 @@ export class Simulation implements World {
 
   onEnd(boot: BootId): void {
     this.#members.onEnd(boot, this.nowMs);
+    this.#dead.add(boot);
+  }
+
+  deadNow(): (boot: BootId) => boolean {
+    const dead = new Set(this.#dead);
+    return (boot) => dead.has(boot);
+  }
+
+  sealed(boot: BootId, bytes: Buffer): void {
+    const counter = bytes.readUIntBE(20, 6);
+    const fact = () => `${boot} seals ${counter} after ${this.#counters.get(boot)}`;
+    hold(counter > (this.#counters.get(boot) ?? 0), "no-nonce-comes-twice", fact);
+    this.#counters.set(boot, counter);
   }
 
   #demandConvergence(): void {

@@ -3,7 +3,7 @@ import type { Store } from "../../src/core/store/store.ts";
 import type { StoredRecord } from "../../src/core/store/stored-record.ts";
 import { type Hash64, hashId } from "../../src/session/fingerprint.ts";
 import type { SessionDelta } from "../../src/session/record.ts";
-import { clusterIdentity } from "../../src/wire/datagram-codec.ts";
+import { clusterIdentity } from "../../src/wire/keyring.ts";
 import type { Issued } from "./issued.ts";
 import { cellsOf, grantedMs, isOver, ModelSession } from "./model.ts";
 import { hold } from "./violation.ts";

@@ -17,8 +17,8 @@ interface Repairs {
   count: number;
 }
 
-function newlyHeard(sequence: number): Heard {
-  return { first: sequence, highest: sequence, oldest: 0, asks: new Map() };
+function newlyHeard(first: number): Heard {
+  return { first, highest: first, oldest: 0, asks: new Map() };
 }
 
 /** Repairs of one number within the linger: one for the first who asks, one for all others. */
@@ -45,14 +45,16 @@ export class StreamWatch {
     this.#heard.delete(boot);
   }
 
-  received(boot: string, frames: readonly Frame[]): void {
+  /** `isTaken`: who sent it has proven that it lives; else its numbers count as lost. */
+  received(boot: string, frames: readonly Frame[], isTaken: boolean): void {
     for (const frame of frames) {
       if (frame.tag === Tag.delta || frame.tag === Tag.fragment || frame.tag === Tag.heartbeat) {
         const { sequence } = frame;
         const known = this.#heard.get(boot);
+        const isLost = !isTaken && frame.tag !== Tag.heartbeat;
         if (known !== undefined) known.highest = Math.max(known.highest, sequence);
-        else this.#heard.set(boot, newlyHeard(sequence));
-      } else if (frame.tag === Tag.nakMiss) {
+        else this.#heard.set(boot, newlyHeard(isLost ? sequence - 1 : sequence));
+      } else if (frame.tag === Tag.nakMiss && isTaken) {
         const known = this.#heard.get(boot);
         if (known === undefined) continue;
         known.oldest = Math.max(known.oldest, Math.min(frame.oldest, known.highest + 1));

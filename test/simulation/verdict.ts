@@ -1,6 +1,6 @@
 import { limits } from "../../src/protocol/limits.ts";
 import { fingerprintOf, hashId, xorInto } from "../../src/session/fingerprint.ts";
-import { clusterIdentity } from "../../src/wire/datagram-codec.ts";
+import { clusterIdentity } from "../../src/wire/keyring.ts";
 import type { Issued } from "./issued.ts";
 import { isOver, ModelSession } from "./model.ts";
 import type { Network } from "./network.ts";

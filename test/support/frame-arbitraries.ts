@@ -5,6 +5,7 @@ import { fields, textOf } from "./session-arbitraries.ts";
 
 const u16 = fc.oneof(fc.nat(0xffff), fc.constantFrom(0, 0xffff));
 const u32 = fc.oneof(fc.nat(0xffff_ffff), fc.constantFrom(0, 0xffff_ffff));
+const u53 = fc.oneof(fc.nat(2 ** 53 - 1), fc.constantFrom(0, 2 ** 53 - 1));
 const u48 = fc.oneof(fc.nat(2 ** 48 - 1), fc.nat(9), fc.constant(2 ** 48 - 1));
 const half = fc.oneof(fc.integer(), fc.constantFrom(0, -1, 2 ** 31 - 1, -(2 ** 31)));
 const hash = fields({ high: half, low: half });
@@ -103,6 +104,7 @@ const heartbeats = fields({
   count: u32,
   wallMs: u48,
   stubs: u32,
+  keys: fc.array(u32, { maxLength: limits.keysMax }),
 });
 
 const chunks = fields({
@@ -117,8 +119,8 @@ const chunks = fields({
 export const frames: fc.Arbitrary<Frame> = fc.oneof(
   heartbeats,
   fc.constant({ tag: Tag.leave }),
-  fields({ tag: fc.constant(Tag.ping), nonce: u32 }),
-  fields({ tag: fc.constant(Tag.ack), nonce: u32 }),
+  fields({ tag: fc.constant(Tag.ping), nonce: u53 }),
+  fields({ tag: fc.constant(Tag.ack), nonce: u53 }),
   fields({ tag: fc.constant(Tag.delta), sequence: u48, block: octets(1_300) }),
   fragments,
   fields({ tag: fc.constant(Tag.nak), boot: bootIds, ranges: nakRanges }),

@@ -24,6 +24,13 @@ export interface DatagramVector {
   readonly hex: string;
 }
 
+/** The first datagram of a boot of a cluster with keys. */
+export interface SealVector extends Omit<DatagramVector, "counter"> {
+  readonly secret: string;
+  readonly key: string;
+  readonly fingerprint: number;
+}
+
 export interface BlockVector {
   readonly name: string;
   readonly deltas: readonly Json[];
@@ -43,8 +50,9 @@ export interface HashVector {
 
 export interface ClusterVector {
   readonly name: string;
+  /** 32 octets, or null: a cluster without keys. */
+  readonly secret: string | null;
   readonly clusterTag: number;
-  readonly keyFingerprint: number;
   readonly hashKey: { readonly high: number; readonly low: number };
 }
 
@@ -53,6 +61,7 @@ export interface Vectors {
   readonly hashes: readonly HashVector[];
   readonly blocks: readonly BlockVector[];
   readonly datagrams: readonly DatagramVector[];
+  readonly seals: readonly SealVector[];
 }
 
 function hexOf(octets: Uint8Array): string {

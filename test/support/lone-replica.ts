@@ -22,6 +22,8 @@ export class LoneReplica {
   /** By how much its own clock is ahead, and the peer's. */
   aheadMs = 0;
   peerAheadMs = 0;
+  /** Of datagrams that peers have sent, one count for all. */
+  #counter = 0;
 
   constructor(options: Partial<ReplicaOptions> = {}) {
     this.replica = new Replica(
@@ -88,16 +90,30 @@ export class LoneReplica {
     this.receiveFrom(peerBoot, peerAddress, via, ...frames);
   }
 
-  /** Something that a peer sends, which also answers when it is asked to prove that it lives. */
+  /**
+   * Something that a peer sends, which showed before that it lives, and does so again when asked.
+   */
   receiveFrom(boot: BootId, address: Address, via: Via, ...frames: Frame[]): void {
     const receive = (said: Frame[]) => {
-      const datagram = { boot, clock: this.peerTime, frames: said };
+      const datagram = { boot, counter: this.nextCounter(), clock: this.peerTime, frames: said };
       this.replica.receive(datagram, address, this.now, via);
     };
+    this.#trust(boot, address);
     receive(frames);
     const peer = this.replica.peers.get(boot);
     if (peer !== undefined && peer.state !== "up")
       receive([{ tag: Tag.ack, nonce: peer.challenge }]);
+  }
+
+  #trust(boot: BootId, address: Address): void {
+    const { peers } = this.replica;
+    const peer = peers.get(boot) ?? peers.hear(boot, address, this.nowMs);
+    if (peer !== undefined) peer.wasUp = true;
+  }
+
+  nextCounter(): number {
+    this.#counter += 1;
+    return this.#counter;
   }
 
   /** A datagram of the peer's stream with these deltas. */
@@ -133,6 +149,7 @@ export function peerHeartbeat(fields: Partial<Heartbeat> = {}): Heartbeat {
     count: 0,
     wallMs: startWallMs,
     stubs: 0,
+    keys: [],
     ...fields,
   };
 }

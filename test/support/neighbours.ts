@@ -24,6 +24,7 @@ export function heartbeatOf(name: string, phase: Phase = "ready"): Heartbeat {
     count: 3,
     stubs: 4,
     wallMs: 0,
+    keys: [],
   };
 }
 
@@ -31,6 +32,7 @@ export function heartbeatOf(name: string, phase: Phase = "ready"): Heartbeat {
 export function peerUp(boot: BootId, address: Address): Peer {
   const peer = new Peer(boot, address, 0, new Prng(1));
   peer.state = "up";
+  peer.wasUp = true;
   return peer;
 }
 
@@ -54,7 +56,7 @@ export class Neighbours {
     const peer = this.peers.hear(bootAt(start), `${name}:${start}`, nowMs);
     assert(peer !== undefined, "there is room");
     this.suspicion.heard(peer);
-    this.peers.introduce(peer, heartbeatOf(name, phase));
+    this.peers.introduce(peer, heartbeatOf(name, phase), nowMs);
     this.peers.onAck(peer, peer.challenge);
     return peer;
   }

@@ -4,11 +4,13 @@ import { Prng } from "../../src/base/prng.ts";
 import type { Via } from "../../src/core/membership/ways.ts";
 import type { Address, CoreEvent, Outbox } from "../../src/core/outbox.ts";
 import { Replica, type ReplicaOptions } from "../../src/core/replica.ts";
+import { Gate } from "../../src/net/gate.ts";
 import type { Frame } from "../../src/protocol/frames.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { stampTimeOf } from "../../src/session/stamp.ts";
-import { clusterIdentity, DatagramCodec } from "../../src/wire/datagram-codec.ts";
+import { DatagramCodec } from "../../src/wire/datagram-codec.ts";
 import { deltaCodec } from "../../src/wire/delta-codec.ts";
+import { clusterIdentity } from "../../src/wire/keyring.ts";
 import { EventQueue } from "./event-queue.ts";
 
 export interface NetworkFaults {
@@ -222,11 +224,8 @@ export class VirtualNode implements Outbox {
 
   deliver(bytes: Buffer, from: number, via: Via): void {
     if (this.#replica === undefined || this.#codec === undefined) return;
-    if (this.#codec.isOwn(bytes)) return;
-    const opened = this.#codec.decode(bytes);
-    if (!opened.ok) return;
-    this.#replica.receive(opened.datagram, `node:${from}`, this.#cluster.now, via);
-    this.wake();
+    const gate = new Gate(this.#codec, this.#replica);
+    if (gate.take(bytes, `node:${from}`, via, this.#cluster.now) === "taken") this.wake();
   }
 
   multicast(frames: readonly Frame[], copies: readonly Address[] = []): void {

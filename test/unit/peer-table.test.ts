@@ -10,7 +10,7 @@ import { onlyOf } from "../support/recording-outbox.ts";
 function late(table: Neighbours, name: string, start: number, nowMs: number): Peer {
   const peer = table.peers.hear(bootAt(start), `${name}:${start}`, nowMs);
   assert(peer !== undefined);
-  table.peers.introduce(peer, heartbeatOf(name));
+  table.peers.introduce(peer, heartbeatOf(name), nowMs);
   return peer;
 }
 
@@ -39,15 +39,15 @@ test("who says its name and answers a ping is up, with what it said of itself", 
   assert.equal(table.peers.get(bootAt(100)), peer);
 });
 
-test("who answers before it has said its name is asked again once it does", () => {
+test("who has not said its name is asked for nothing until it does", () => {
   const table = new Neighbours();
   const peer = table.peers.hear(bootAt(100), "app-1:100", 0);
   assert(peer !== undefined);
-  const { nonce } = onlyOf(proofsAsked(table, 0));
-  table.peers.onAck(peer, nonce);
-  table.peers.introduce(peer, heartbeatOf("app-1"));
-  assert.equal(peer.state, "unproven", "that may be late, and it dead meanwhile");
-  table.peers.onAck(peer, onlyOf(proofsAsked(table, limits.proveEveryMs * 2)).nonce);
+  assert.deepEqual(proofsAsked(table, 0), []);
+  assert.equal(table.peers.onAck(peer, peer.challenge), false);
+  assert.equal(peer.state, "unproven", "that may be late, and it dead when its name comes");
+  table.peers.introduce(peer, heartbeatOf("app-1"), 1);
+  assert.equal(table.peers.onAck(peer, onlyOf(proofsAsked(table, 1)).nonce), true);
   assert.equal(peer.state, "up");
 });
 

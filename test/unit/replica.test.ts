@@ -66,8 +66,7 @@ test("a joiner that is refused asks again after a pause, not at the speed of the
     for (const { transfer } of lone.outbox.framesOf(Tag.want)) {
       wants += 1;
       const refusal = { tag: Tag.credit, transfer, next: 0, window: 0, missing: [] };
-      const datagram = { boot: "1".repeat(24), clock: lone.peerTime, frames: [refusal] };
-      lone.replica.receive(datagram, "donor:1", lone.now);
+      lone.receiveFrom("1".repeat(24), "donor:1", "unicast", refusal);
     }
     lone.outbox.takeSent();
   }
@@ -211,7 +210,7 @@ test("a ping is acknowledged with its nonce", () => {
 test("a replica does not listen to itself", () => {
   const lone = new LoneReplica();
   const boot = "00000000aaaa000000000001";
-  const datagram = { boot, clock: 1, frames: [peerHeartbeat({ hello: true })] };
+  const datagram = { boot, counter: 1, clock: 1, frames: [peerHeartbeat({ hello: true })] };
   lone.replica.receive(datagram, "self:1", lone.now);
   assert.deepEqual([lone.outbox.sent, [...lone.replica.peers.all()]], [[], []]);
 });

@@ -1,5 +1,5 @@
 import type { Prng } from "../../base/prng.ts";
-import type { BootId, Heartbeat } from "../../protocol/frames.ts";
+import type { BootId, Datagram, Heartbeat } from "../../protocol/frames.ts";
 import type { Counters } from "../counters.ts";
 import type { Address, Outbox } from "../outbox.ts";
 import { Greeter } from "./greeter.ts";
@@ -23,8 +23,10 @@ export class Membership {
   readonly suspicion: Suspicion;
   readonly #reception: Reception | undefined;
   readonly #greeter: Greeter;
+  readonly #counters: Counters;
 
   constructor(speaker: Speaker, mode: GossipMode, prng: Prng, outbox: Outbox, counters: Counters) {
+    this.#counters = counters;
     this.peers = new PeerTable(speaker, prng, outbox, counters);
     const self = { boot: speaker.boot, heartbeat: () => speaker.heartbeat(false) };
     this.suspicion = new Suspicion(self, prng, this.peers, outbox, counters);
@@ -37,13 +39,24 @@ export class Membership {
     this.#greeter.setSeeds(addresses, nowMs);
   }
 
-  /** A datagram came from this boot. Undefined: there is no room for it. */
-  hear(boot: BootId, source: Address, via: Via, nowMs: number): Peer | undefined {
-    const peer = this.peers.hear(boot, source, nowMs);
+  /** A datagram came. Undefined: it is not new, or there is no room for who sent it. */
+  hear(datagram: Datagram, source: Address, via: Via, nowMs: number): Peer | undefined {
+    const known = this.peers.get(datagram.boot);
+    if (known !== undefined && !this.#isFresh(known, datagram, via, nowMs)) return undefined;
+    const peer = this.peers.hear(datagram.boot, source, nowMs);
     if (peer === undefined) return undefined;
+    if (known === undefined) peer.replay.take(datagram.counter, datagram.clock, via);
     this.suspicion.heard(peer);
     this.#reception?.heard(peer, via, nowMs);
     return peer;
+  }
+
+  #isFresh(peer: Peer, { counter, clock }: Datagram, via: Via, nowMs: number): boolean {
+    const novelty = peer.replay.take(counter, clock, via);
+    if (novelty === "fresh") return true;
+    this.#counters.guard[novelty] += 1;
+    if (novelty === "copy") this.#reception?.heard(peer, via, nowMs);
+    return false;
   }
 
   tick(nowMs: number): void {

@@ -5,12 +5,13 @@ import type { Counters } from "../counters.ts";
 import type { Address, Outbox } from "../outbox.ts";
 import { Doubts } from "./doubts.ts";
 import { Peer } from "./peer.ts";
+import type { Via } from "./ways.ts";
 
 /**
- * Who is there. Whoever is heard is entered, and what it sends is merged at once, but it counts as
- * up only when it has said its name and answered a ping that was drawn for this occasion: datagrams
- * of a dead start, late or sent again by somebody, prove nothing. The same proof brings back a peer
- * that was down or had left.
+ * Who is there. Whoever is heard is entered, but it is up, and what it sends counts, only when it
+ * has said its name and answered a ping that was drawn for this occasion: datagrams of a dead start,
+ * late or sent again by somebody, prove nothing. The same proof brings back a peer that was down or
+ * had left.
  *
  * A new start of a node (another boot id under its name) puts the one before in doubt at once, and
  * it is forgotten soon. If it proves that it lives after all, two nodes share a name: both stay, as
@@ -43,30 +44,36 @@ export class PeerTable {
     if (peer === undefined) return undefined;
     peer.address = address;
     peer.lastHeardMs = nowMs;
-    if (peer.state !== "up") {
-      const dueMs = Math.max(nowMs, peer.proveAskedMs + limits.proveEveryMs);
-      peer.proveDueMs = Math.min(peer.proveDueMs, dueMs);
-      this.#schedule(peer);
-    }
+    if (peer.state !== "up") this.#wantProof(peer, nowMs);
     return peer;
   }
 
+  /** Whether it can be told without a look inside that a datagram has been taken in before. */
+  isReplayed(boot: BootId, counter: number, via: Via): boolean {
+    return this.#peers.get(boot)?.replay.isReplayed(counter, via) ?? false;
+  }
+
   /** What the peer says of itself. */
-  introduce(peer: Peer, heartbeat: Heartbeat): void {
+  introduce(peer: Peer, heartbeat: Heartbeat, nowMs: number): void {
+    const isNew = peer.name === "";
     peer.name = heartbeat.name;
     peer.phase = heartbeat.phase;
     peer.count = heartbeat.count;
     peer.stubs = heartbeat.stubs;
     peer.digest = heartbeat.digest;
+    peer.keys = heartbeat.keys;
+    if (isNew) this.#wantProof(peer, nowMs);
   }
 
   /**
-   * The answer to a ping. One who is about to go answers too, and is not there for that; and one
-   * without a name is asked again when it has one: it may come when it is dead and replaced.
+   * The answer to a ping. Whether it brings the peer up: one who is about to go answers too, and is
+   * not there for that.
    */
-  onAck(peer: Peer, nonce: number): void {
-    if (nonce !== peer.challenge || peer.name === "" || peer.phase === "leaving") return;
-    if (peer.state !== "up") this.#admit(peer);
+  onAck(peer: Peer, nonce: number): boolean {
+    if (nonce !== peer.challenge || peer.name === "" || peer.phase === "leaving") return false;
+    if (peer.state === "up") return false;
+    this.#admit(peer);
+    return true;
   }
 
   leave(peer: Peer): void {
@@ -103,6 +110,18 @@ export class PeerTable {
     return this.#dueMs;
   }
 
+  /**
+   * Who has not said its name is not asked: the proof of one who may be dead and replaced when the
+   * name comes would be for nothing. And a ping is no longer than the heartbeat that brings it.
+   */
+  #wantProof(peer: Peer, nowMs: number): void {
+    if (peer.name !== "") {
+      const dueMs = Math.max(nowMs, peer.proveAskedMs + limits.proveEveryMs);
+      peer.proveDueMs = Math.min(peer.proveDueMs, dueMs);
+    }
+    this.#schedule(peer);
+  }
+
   #schedule(peer: Peer): void {
     const forgetMs = peer.lastHeardMs + forgetMsOf(peer);
     this.#dueMs = Math.min(this.#dueMs, peer.proveDueMs, forgetMs);
@@ -126,7 +145,7 @@ export class PeerTable {
       return undefined;
     }
     const peer = new Peer(boot, address, nowMs, this.#prng);
-    peer.challenge = this.#prng.uint32();
+    peer.challenge = this.#prng.uint53();
     this.#peers.set(boot, peer);
     return peer;
   }
@@ -177,7 +196,7 @@ export class PeerTable {
   /** It has to prove anew that it lives, and an old answer does not count. */
   #doubt(peer: Peer, state: "down" | "left"): void {
     peer.state = state;
-    peer.challenge = this.#prng.uint32();
+    peer.challenge = this.#prng.uint53();
     peer.mismatchSinceMs = Number.POSITIVE_INFINITY;
     this.#schedule(peer);
   }

@@ -7,6 +7,7 @@ import { Feedback } from "../stream/feedback.ts";
 import { IncomingStream } from "../stream/incoming-stream.ts";
 import { Reassembly } from "../stream/reassembly.ts";
 import { Doubts } from "./doubts.ts";
+import { ReplayWindow } from "./replay-window.ts";
 import { Ways } from "./ways.ts";
 
 /** `unproven`: heard, but it has not shown yet that it lives and can be reached. */
@@ -31,12 +32,17 @@ export class Peer {
   wasUp = false;
   /** A newer start of its name has been seen. */
   replaced = false;
+  /** It asked for a heartbeat, and gets it once it has shown that it lives. */
+  helloWaits = false;
+  readonly replay = new ReplayWindow();
   doubts = new Doubts();
   /** When its last heartbeat came. */
   heartbeatMs = Number.NEGATIVE_INFINITY;
   /** Records that it holds, and those that it only knows of. */
   count = 0;
   stubs = 0;
+  /** Fingerprints of the keys that it holds, the one that it seals with first. */
+  keys: readonly number[] = [];
   digest: Hash64 = { high: 0, low: 0 };
   /** Since when its digest differs from ours; Infinity: it does not. */
   mismatchSinceMs = Number.POSITIVE_INFINITY;
@@ -63,6 +69,14 @@ export class Peer {
     this.address = address;
     this.lastHeardMs = nowMs;
     this.incoming = new IncomingStream(prng);
+  }
+
+  /**
+   * Whether what it says counts. Who never answered a ping may be dead, and this the record of it;
+   * and so may who was followed by a newer start of its name.
+   */
+  get trusted(): boolean {
+    return this.wasUp && !this.replaced;
   }
 
   /** Whether this node has applied all of these numbers of the peer's stream. */

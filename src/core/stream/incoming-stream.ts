@@ -49,6 +49,15 @@ export class IncomingStream {
     return this.#missing.delete(sequence) || sequence < this.#baseline;
   }
 
+  /** A number came, and what it stands for was not taken in: it is asked for like a lost one. */
+  expect(sequence: number, nowMs: number): void {
+    if (this.#highest < 0) {
+      this.#baseline = sequence;
+      this.#highest = sequence - 1;
+    }
+    this.announce(sequence, nowMs);
+  }
+
   /** The peer says that it has sent all numbers up to this one. */
   announce(sequence: number, nowMs: number): void {
     if (this.#highest < 0) {

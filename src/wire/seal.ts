@@ -1,0 +1,140 @@
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from "node:crypto";
+import type { BootId } from "../protocol/frames.ts";
+import { limits } from "../protocol/limits.ts";
+import type { Header } from "./header.ts";
+import { derive, type Key, type Keyring, keyBytes, markOf } from "./keyring.ts";
+
+const algorithm = "aes-256-gcm";
+const counterOffset = 20;
+const counterBytes = 6;
+const nonceBytes = 12;
+
+/** Why a datagram was not opened. */
+export type SealReject = "wrong_key" | "bad_seal" | "boots_throttled";
+
+/**
+ * AES-256-GCM over everything behind the header, which is its associated data. Each boot has a
+ * sub-key of its own, by HKDF-SHA256 from the cluster's key, with the boot id as salt; the nonce is
+ * the datagram's counter. So no pair of sub-key and nonce can come twice, restarts included, as
+ * long as boot ids do not; nothing has to be kept on disk for it (the scheme of WireGuard, with
+ * keys that are given instead of agreed on).
+ *
+ * The group shares its keys, so any member can speak as any other; see README, "Security".
+ */
+export class Seal {
+  readonly #boot: Buffer;
+  readonly #purpose: string;
+  readonly #nonce = Buffer.alloc(nonceBytes);
+  /** Sub-keys of boots that have sealed something with them: others cannot fill this. */
+  readonly #known = new Map<BootId, SubKey>();
+  readonly #allowance = new Allowance();
+  #ring: Keyring;
+  #own: SubKey;
+
+  constructor(boot: BootId, cluster: string, ring: Keyring) {
+    this.#boot = Buffer.from(boot, "hex");
+    this.#purpose = `sessioncast seal 1 ${cluster}`;
+    this.#ring = ring;
+    this.#own = this.#subKey(ring.use, this.#boot);
+  }
+
+  /** What the header of the next datagram has to name. */
+  get mark(): number {
+    return this.#own.mark;
+  }
+
+  /** From now on these keys count. The counter goes on, so one that comes back repeats nothing. */
+  rekey(ring: Keyring): void {
+    this.#ring = ring;
+    this.#own = this.#subKey(ring.use, this.#boot);
+    this.#known.clear();
+  }
+
+  /** In place: the header is complete, and the last octets are free for the tag. */
+  seal(datagram: Buffer): void {
+    const end = datagram.length - limits.sealBytes;
+    const cipher = createCipheriv(algorithm, this.#own.key, this.#nonceOf(datagram));
+    cipher.setAAD(datagram.subarray(0, limits.headerBytes));
+    cipher.update(datagram.subarray(limits.headerBytes, end)).copy(datagram, limits.headerBytes);
+    cipher.final();
+    cipher.getAuthTag().copy(datagram, end);
+  }
+
+  /** What was sealed, in memory of its own. */
+  open(datagram: Buffer, header: Header, nowMs: number): Buffer | SealReject {
+    const key = this.#ring.find(header.keyMark);
+    if (key === undefined) return "wrong_key";
+    const known = this.#known.get(header.boot);
+    if (known?.mark === header.keyMark) return this.#open(datagram, known) ?? "bad_seal";
+    if (!this.#allowance.take(nowMs)) return "boots_throttled";
+    const subKey = this.#subKey(key, datagram.subarray(8, 20));
+    const opened = this.#open(datagram, subKey);
+    if (opened === undefined) return "bad_seal";
+    this.#remember(header.boot, subKey);
+    return opened;
+  }
+
+  #open(datagram: Buffer, { key }: SubKey): Buffer | undefined {
+    const end = datagram.length - limits.sealBytes;
+    const decipher = createDecipheriv(algorithm, key, this.#nonceOf(datagram), gcmOptions);
+    decipher.setAAD(datagram.subarray(0, limits.headerBytes));
+    decipher.setAuthTag(datagram.subarray(end));
+    const plain = decipher.update(datagram.subarray(limits.headerBytes, end));
+    return isAuthentic(decipher) ? plain : undefined;
+  }
+
+  #nonceOf(datagram: Buffer): Buffer {
+    const at = nonceBytes - counterBytes;
+    datagram.copy(this.#nonce, at, counterOffset, counterOffset + counterBytes);
+    return this.#nonce;
+  }
+
+  #subKey(key: Key, boot: Uint8Array): SubKey {
+    const derived = derive(key.secret, this.#purpose, keyBytes, boot);
+    return { mark: markOf(key), key: createSecretKey(derived) };
+  }
+
+  #remember(boot: BootId, subKey: SubKey): void {
+    if (this.#known.size >= limits.subKeysMax) {
+      const [oldest] = this.#known.keys();
+      if (oldest !== undefined) this.#known.delete(oldest);
+    }
+    this.#known.set(boot, subKey);
+  }
+}
+
+interface SubKey {
+  readonly mark: number;
+  readonly key: KeyObject;
+}
+
+const gcmOptions = { authTagLength: limits.sealBytes };
+
+/** A flood of forgeries must not pay for stack traces that nobody reads. */
+function isAuthentic(decipher: { final(): Buffer }): boolean {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    decipher.final();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
+/** So many boots that are not known may be tried, and each costs a derivation. */
+class Allowance {
+  #untilMs = Number.NEGATIVE_INFINITY;
+  #left = 0;
+
+  take(nowMs: number): boolean {
+    if (nowMs >= this.#untilMs) {
+      this.#untilMs = nowMs + limits.bootTrialsEveryMs;
+      this.#left = limits.bootTrialsMax;
+    }
+    this.#left -= 1;
+    return this.#left >= 0;
+  }
+}
