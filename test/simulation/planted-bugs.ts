@@ -525,6 +525,66 @@ const stubs: readonly PlantedBug[] = [
   },
 ];
 
+/** What keeps the recorded, the forged and the dead out. */
+const security: readonly PlantedBug[] = [
+  {
+    name: "the nonce begins anew with each change of keys",
+    file: "wire/datagram-codec.js",
+    find: "this.#seal.rekey(ring);",
+    replace: "this.#seal.rekey(ring); this.#counter = 0;",
+    why: "once the first key is used again, two datagrams have one nonce and give away both",
+  },
+  {
+    name: "the nonce comes round",
+    file: "wire/datagram-codec.js",
+    find: "this.#counter += 1;",
+    replace: "this.#counter = (this.#counter % 200) + 1;",
+    why: "two datagrams under one key and nonce give away both",
+  },
+  {
+    name: "what the seal does not hold for is delivered all the same",
+    file: "wire/seal.js",
+    find: "catch {\n        return false;",
+    replace: "catch {\n        return true;",
+    why: "anybody can write sessions",
+  },
+  {
+    name: "the window is off by one",
+    file: "core/membership/replay-window.js",
+    find: "if (counter > this.#top)\n            return false;",
+    replace: "if (counter >= this.#top)\n            return false;",
+    why: "the newest datagram can be sent again",
+  },
+  {
+    name: "each way has a memory of its own and no other",
+    file: "core/membership/replay-window.js",
+    find: 'return "copy";',
+    replace: 'return "fresh";',
+    why: "what came by unicast can be sent again by multicast",
+  },
+  {
+    name: "the challenge is skipped",
+    file: "core/membership/peer.js",
+    find: "return this.wasUp && !this.replaced;",
+    replace: "return !this.replaced;",
+    why: "a recording of the dead enters a node that was started after them",
+  },
+  {
+    name: "a former start of a node is heard still",
+    file: "core/membership/peer.js",
+    find: "return this.wasUp && !this.replaced;",
+    replace: "return this.wasUp;",
+    why: "a recording of it counts as news",
+  },
+  {
+    name: "what came before the proof counts as taken",
+    file: "core/dispatch.js",
+    find: "peer.incoming.expect(frame.sequence, this.#now.monotonicMs);",
+    replace: "peer.incoming.accept(frame.sequence, this.#now.monotonicMs);",
+    why: "a new node's first writes count as applied and are not",
+  },
+];
+
 export const plantedBugs: readonly PlantedBug[] = [
   ...dataModel,
   ...clocks,
@@ -536,4 +596,5 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...paths,
   ...pace,
   ...stubs,
+  ...security,
 ];

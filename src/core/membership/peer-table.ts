@@ -9,7 +9,7 @@ import type { Via } from "./ways.ts";
 
 /**
  * Who is there. Whoever is heard is entered, but it is up, and what it sends counts, only when it
- * has said its name and answered a ping that was drawn for this occasion: datagrams of a dead start,
+ * has said its name and answered a ping drawn for this occasion: datagrams of a dead start,
  * late or sent again by somebody, prove nothing. The same proof brings back a peer that was down or
  * had left.
  *
