@@ -5,10 +5,11 @@ export type Attributes = Record<string, unknown>;
 /** `name=value` words, as the attributes of a session. The first equals sign divides. */
 export function parseAssignments(words: readonly string[]): Attributes {
   const assigned = new Map<string, unknown>();
-  for (const word of words) {
+  for (const [index, word] of words.entries()) {
     const divider = word.indexOf("=");
     const name = word.slice(0, divider);
-    if (divider <= 0) throw new UsageError(`"${word}" is no attribute: write name=value`);
+    // The word itself may be the value of a session, or its id.
+    if (divider <= 0) throw new UsageError(`attribute ${index + 1} is not written name=value`);
     if (assigned.has(name)) throw new UsageError(`the attribute "${name}" is given twice`);
     assigned.set(name, parseValue(word.slice(divider + 1)));
   }

@@ -1,12 +1,3 @@
-/** Ids are bearer secrets: whoever reads one over a shoulder could use it. */
-export const shownIdCharacters = 8;
-
-export function shortId(id: string): string {
-  const characters = [...id];
-  if (characters.length <= shownIdCharacters) return printable(id);
-  return `${printable(characters.slice(0, shownIdCharacters).join(""))}…`;
-}
-
 /** Foreign text without what could move the cursor of a terminal or break a line of a table. */
 export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {

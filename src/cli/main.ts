@@ -14,12 +14,13 @@ import { statsCommand } from "./commands/stats.ts";
 import { watchCommand } from "./commands/watch.ts";
 import { tolerateClosedPipes } from "./output.ts";
 import { protectWords } from "./plain-words.ts";
-import { reportError } from "./report-error.ts";
-import { UsageError } from "./usage-error.ts";
+import { reportCrashes, reportError } from "./report-error.ts";
+import { discreet, UsageError } from "./usage-error.ts";
 
 /** Runs one command; ends with `process.exitCode` set: 0, 1 (it failed) or 2 (wrong usage). */
 export async function main(argv: readonly string[]): Promise<void> {
   tolerateClosedPipes();
+  reportCrashes();
   try {
     await createParser(argv).parseAsync();
   } catch (error) {
@@ -54,7 +55,8 @@ function createParser(argv: readonly string[]) {
     .check(refuseRepeated)
     .exitProcess(false)
     .fail((message, error) => {
-      throw error === undefined || error.name === "YError" ? new UsageError(message) : error;
+      const isUsage = error === undefined || error.name === "YError";
+      throw isUsage ? new UsageError(discreet(message)) : error;
     })
     .epilogue("sessioncast <command> --help shows the options and examples of a command.");
 }

@@ -1,9 +1,13 @@
+import { traceOf } from "../base/error-trace.ts";
 import { OperatorError } from "../base/operator-error.ts";
 import { printable } from "./format.ts";
 import { printError } from "./output.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** Says on stderr what is wrong and returns the exit code. A stack is shown only for our bugs. */
+/**
+ * Says on stderr what is wrong and returns the exit code. A stack is shown only for our bugs, and
+ * without the message: it may quote a session.
+ */
 export function reportError(error: unknown): number {
   if (error instanceof UsageError) {
     const fact = sentences(error.message.replaceAll("\0", ""));
@@ -19,9 +23,13 @@ export function reportError(error: unknown): number {
     printError(`sessioncast: ${sentences(error.message, remedy)} (${error.code})`);
     return 1;
   }
-  const trace = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  printError(`sessioncast: this is a bug in sessioncast (E_UNEXPECTED)\n${trace}`);
+  printError(`sessioncast: this is a bug in sessioncast (E_UNEXPECTED)\n${traceOf(error)}`);
   return 1;
+}
+
+/** What Node prints of an error that nobody caught has its message and all of its properties. */
+export function reportCrashes(): void {
+  process.on("uncaughtException", (error) => process.exit(reportError(error)));
 }
 
 /** The library says what is the case; what to do about it differs for apps and for a command. */

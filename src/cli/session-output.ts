@@ -1,17 +1,22 @@
 import type { Client } from "../client/connect.ts";
 import { formatDuration, printable } from "./format.ts";
 import { jsonValue, print } from "./output.ts";
+import { idField, shownId } from "./short-id.ts";
 import { formatPairs } from "./table.ts";
 
 export type Session = NonNullable<Awaited<ReturnType<Client["get"]>>>;
 
-/** The id in full: whoever asks for a session by its id has it already. */
-export function printSession(session: Session): void {
+/** For JSON. */
+export function sessionJson({ id, ...session }: Session, isFull: boolean): object {
+  return { ...idField(id, isFull), ...session };
+}
+
+export function printSession(session: Session, isFull: boolean): void {
   const attributes = Object.entries(session.attributes).sort(([left], [right]) =>
     left < right ? -1 : 1,
   );
   const lines: (readonly [string, string])[] = [
-    ["session", printable(session.id)],
+    ["session", shownId(session.id, isFull)],
     ...(session.owner === undefined ? [] : [["owner", printable(session.owner)] as const]),
     ["ends", formatEnd(session.expiresAt, Date.now())],
     ["attributes", attributes.length === 0 ? "none" : String(attributes.length)],

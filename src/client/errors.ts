@@ -1,4 +1,5 @@
 import { ErrorCode } from "../api/messages.ts";
+import { traceOf } from "../base/error-trace.ts";
 
 /**
  * - `SESSIONCAST_INVALID`: an argument is not allowed, or a value cannot be packed or unpacked;
@@ -35,8 +36,10 @@ export function errorOfReply(reply: { code: string; message: string }): Sessionc
   );
 }
 
+/** Of the cause it tells the kind and the place: its words may quote the value that was wrong. */
 export function invalid(message: string, cause?: unknown): SessioncastError {
-  return new SessioncastError(ErrorCode.invalid, message, { cause });
+  const options = cause === undefined ? undefined : { cause: traceOf(cause) };
+  return new SessioncastError(ErrorCode.invalid, message, options);
 }
 
 export function unavailable(message: string, cause?: unknown): SessioncastError {

@@ -32,7 +32,7 @@ test("the command line writes, reads, lists and destroys sessions", async () => 
     assert.equal((await command("set", ...at, "first", "visits=2", "--idle", "30m")).code, 0);
     const shown = await command("get", ...at, "first", "--json");
     assert.deepEqual(JSON.parse(shown.stdout).attributes, { user: "ada", visits: 2 });
-    const listed = await command("list", ...at, "--json");
+    const listed = await command("list", ...at, "--json", "--full");
     assert.match(listed.stdout, /"first"/);
     const owned = await command("set", ...at, "second", "user=ada", "--owner", "ada");
     assert.equal(owned.code, 0);

@@ -97,6 +97,8 @@ export class SidecarProcess {
   readonly socket: string;
   /** What it logged, for the message of a failing test. */
   log = "";
+  /** What it wrote to its standard output. */
+  printed = "";
   readonly #cluster: ProcessCluster;
   readonly #environment: Record<string, string>;
   readonly #prefix: readonly string[];
@@ -137,7 +139,7 @@ export class SidecarProcess {
     const { name, port } = this.#cluster;
     const [program = "", ...argv] = [...this.#prefix, process.execPath, binPath, "start"];
     const child = spawn(program, argv, {
-      stdio: ["ignore", "ignore", "pipe"],
+      stdio: ["ignore", "pipe", "pipe"],
       env: {
         PATH: process.env.PATH ?? "",
         SESSIONCAST_NODE: this.node,
@@ -148,6 +150,9 @@ export class SidecarProcess {
       },
     });
     this.#child = child;
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      this.printed += text;
+    });
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.log += text;
     });

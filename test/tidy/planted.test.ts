@@ -8,6 +8,7 @@ import { test } from "node:test";
 import { roomDoors } from "./door-rules.ts";
 import { oneFileOwnsTheTimers, pureRoomsStayPure } from "./purity-rules.ts";
 import type { SourceRule } from "./rule.ts";
+import { assertionsTellNoState } from "./secret-rules.ts";
 import {
   filesAreNamedAfterTheirContent,
   filesAreShort,
@@ -117,6 +118,27 @@ plant(
     ["src/net/driver.ts", "setTimeout(tick, 10);"],
     ["src/net/sockets.ts", "// setTimeout is for the driver"],
     ["src/client/connect.ts", "setTimeout(again, 10);"],
+  ],
+);
+
+plant(
+  "an assertion that tells of a session is noticed",
+  assertionsTellNoState,
+  [
+    ["src/core/replica.ts", "assert(held, `no record of ${" + "id}`);"],
+    ["src/core/replica.ts", 'assert(held.get(id), "no record of " + id);'],
+    ["src/core/replica.ts", "assert(\n  held,\n  id,\n);"],
+    ["src/core/replica.ts", "assert(held);"],
+    ["src/core/replica.ts", 'assert(has(a, "b"));'],
+    ["src/api/server.ts", "throw new AssertionError(id);"],
+    ["src/daemon/log.ts", "write(inspect(record));"],
+  ],
+  [
+    ["src/core/replica.ts", 'assert(held.get(a, b) !== undefined, "there is a record");'],
+    ["src/core/replica.ts", 'assert(\n  [a, b].length > 0,\n  "there is one",\n);'],
+    ["src/base/assert.ts", "throw new AssertionError(rule);"],
+    ["src/core/replica.ts", "// assert(id)"],
+    ["test/unit/replica.test.ts", "assert(held, id);"],
   ],
 );
 

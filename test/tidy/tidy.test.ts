@@ -15,6 +15,7 @@ import {
   topLevelIsAgreed,
 } from "./repository-rules.ts";
 import { report, type SourceRule, type Violation } from "./rule.ts";
+import { assertionsTellNoState } from "./secret-rules.ts";
 import {
   filesAreNamedAfterTheirContent,
   filesAreShort,
@@ -29,6 +30,7 @@ const sourceRules: readonly (readonly [string, SourceRule])[] = [
   ["a room imports only through its doors", roomDoors],
   ["pure rooms know no clock, chance, process or promise", pureRoomsStayPure],
   ["one file owns the timers of the network", oneFileOwnsTheTimers],
+  ["assertions tell no state", assertionsTellNoState],
   ["files are named after their content", filesAreNamedAfterTheirContent],
   ["source files have at most 400 lines", filesAreShort],
   ["lines have at most 100 columns", linesAreShort],

@@ -5,10 +5,11 @@ import { commandName, shellWord } from "../../src/cli/command-name.ts";
 import { formatCounters, formatRecords } from "../../src/cli/counters.ts";
 import { HopelessError, until } from "../../src/cli/demo/deadline.ts";
 import { parseDuration } from "../../src/cli/duration.ts";
-import { formatBytes, formatDuration, printable, shortId } from "../../src/cli/format.ts";
+import { formatBytes, formatDuration, printable } from "../../src/cli/format.ts";
 import { jsonValue } from "../../src/cli/output.ts";
 import { plainWord, protectWords } from "../../src/cli/plain-words.ts";
 import { formatEnd } from "../../src/cli/session-output.ts";
+import { idField, shortId, shownId } from "../../src/cli/short-id.ts";
 import { formatPairs, formatTable } from "../../src/cli/table.ts";
 import { UsageError } from "../../src/cli/usage-error.ts";
 
@@ -199,10 +200,19 @@ describe("sizes, ids and foreign text", () => {
     ]);
   });
 
-  test("an id is shortened to eight characters", () => {
-    assert.equal(shortId("0123456789abcdef"), "01234567…");
-    assert.equal(shortId("01234567"), "01234567");
-    assert.equal(shortId("😀".repeat(9)), `${"😀".repeat(8)}…`);
+  test("of an id a quarter is shown, four characters at most, and what tells it apart", () => {
+    assert.equal(shortId("0123456789abcdef"), "0123…9f9f51");
+    assert.equal(shortId("0123456789abcdef".repeat(10)), "0123…c84e56");
+    assert.equal(shortId("01234567"), "01…924592");
+    assert.equal(shortId("abc"), "…ba7816");
+    assert.match(shortId("😀".repeat(9)), /^😀😀…[0-9a-f]{6}$/u);
+  });
+
+  test("a whole id is shown only to who asks for it, and called an id only then", () => {
+    assert.equal(shownId("0123456789abcdef", true), "0123456789abcdef");
+    assert.equal(shownId("0123456789abcdef", false), "0123…9f9f51");
+    assert.deepEqual(idField("abc", true), { id: "abc" });
+    assert.deepEqual(idField("abc", false), { shortId: "…ba7816" });
   });
 
   test("control characters are shown, not obeyed", () => {

@@ -1,9 +1,13 @@
 import type { CommandModule, InferredOptionTypes, Options } from "yargs";
 import { idPositional, jsonOption, socketOption, withClient } from "../client-session.ts";
 import { printError, printJson } from "../output.ts";
-import { printSession } from "../session-output.ts";
+import { printSession, sessionJson } from "../session-output.ts";
+import { fullOption, shownId } from "../short-id.ts";
 
-const options = { ...socketOption, ...jsonOption } as const satisfies Record<string, Options>;
+const options = { ...socketOption, ...jsonOption, ...fullOption } as const satisfies Record<
+  string,
+  Options
+>;
 type Arguments = InferredOptionTypes<typeof options> & { readonly id: string };
 
 export const getCommand: CommandModule<object, Arguments> = {
@@ -16,15 +20,15 @@ export const getCommand: CommandModule<object, Arguments> = {
       .example("$0 get cart-1", "its attributes and when it ends")
       .example("$0 get cart-1 --json", "the same for scripts")
       .example("$0 get -- -Xy7", "an id that begins with a dash"),
-  handler: async ({ id, json, socket }) => {
+  handler: async ({ id, json, full, socket }) => {
     const session = await withClient(socket, (client) => client.get(id));
     if (session === undefined) {
-      printError(`sessioncast: there is no session ${id}`);
+      printError(`sessioncast: there is no session ${shownId(id, full)}`);
       process.exitCode = 1;
     } else if (json) {
-      printJson(session);
+      printJson(sessionJson(session, full));
     } else {
-      printSession(session);
+      printSession(session, full);
     }
   },
 };

@@ -1,9 +1,10 @@
 import type { CommandModule, InferredOptionTypes, Options } from "yargs";
 import type { Client } from "../../client/connect.ts";
 import { jsonOption, socketOption, withClient } from "../client-session.ts";
-import { count, printable, shortId } from "../format.ts";
+import { count } from "../format.ts";
 import { print, printJson } from "../output.ts";
 import { formatEnd } from "../session-output.ts";
+import { fullOption, idField, shownId } from "../short-id.ts";
 import { formatTable } from "../table.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -30,11 +31,7 @@ const options = {
     default: String(limitDefault),
     describe: "Show at most this many",
   },
-  full: {
-    type: "boolean",
-    default: false,
-    describe: "Show whole ids; whoever knows one can use the session",
-  },
+  ...fullOption,
 } as const satisfies Record<string, Options>;
 
 export const listCommand: CommandModule<object, InferredOptionTypes<typeof options>> = {
@@ -46,14 +43,14 @@ export const listCommand: CommandModule<object, InferredOptionTypes<typeof optio
       .example("$0 list --limit 10", "ten of them")
       .example("$0 list --prefix cart- --full", "whole ids that begin with cart-")
       .example("$0 list --owner ada", "the sessions of a user")
-      .example("$0 list --json", "whole ids and times for scripts"),
+      .example("$0 list --json", "ids and times for scripts; with --full whole ids"),
   handler: async (argv) => {
     const limit = parseLimit(argv.limit);
     const { listing, total } = await withClient(argv.socket, async (client) => ({
       listing: await collect({ client, prefix: argv.prefix, owner: argv.owner, limit }),
       total: await client.count(),
     }));
-    if (argv.json) printJson({ ...listing, total });
+    if (argv.json) printJson({ ...listingJson(listing, argv.full), total });
     else printListing({ ...listing, total, isFull: argv.full });
   },
 };
@@ -93,10 +90,17 @@ async function collect(query: {
   return { sessions, more: cursor !== undefined };
 }
 
+function listingJson({ sessions, more }: Listing, isFull: boolean): object {
+  return {
+    sessions: sessions.map(({ id, ...rest }) => ({ ...idField(id, isFull), ...rest })),
+    more,
+  };
+}
+
 function printListing(listing: Listing & { readonly total: number; readonly isFull: boolean }) {
   const nowMs = Date.now();
   const rows = listing.sessions.map(({ id, expiresAt }) => [
-    listing.isFull ? printable(id) : shortId(id),
+    shownId(id, listing.isFull),
     formatEnd(expiresAt, nowMs),
   ]);
   if (rows.length > 0) print(formatTable([{ title: "session" }, { title: "ends" }], rows));

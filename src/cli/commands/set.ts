@@ -5,11 +5,13 @@ import { idPositional, jsonOption, socketOption, withClient } from "../client-se
 import { parseDuration } from "../duration.ts";
 import { print, printJson } from "../output.ts";
 import { plainWord } from "../plain-words.ts";
-import { printSession } from "../session-output.ts";
+import { printSession, sessionJson } from "../session-output.ts";
+import { fullOption } from "../short-id.ts";
 
 const options = {
   ...socketOption,
   ...jsonOption,
+  ...fullOption,
   idle: {
     type: "string",
     requiresArg: true,
@@ -50,10 +52,10 @@ export const setCommand: CommandModule<object, Arguments> = {
       const outcome = await store({ client, id: argv.id, attributes, idleMs, owner: argv.owner });
       const session = await client.get(argv.id);
       if (argv.json) {
-        printJson({ outcome, session: session ?? null });
+        printJson({ outcome, session: session ? sessionJson(session, argv.full) : null });
       } else {
         print(outcome);
-        if (session !== undefined) printSession(session);
+        if (session !== undefined) printSession(session, argv.full);
       }
     });
   },

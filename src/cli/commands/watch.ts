@@ -1,8 +1,8 @@
 import type { CommandModule, InferredOptionTypes, Options } from "yargs";
 import type { SessionEvent } from "../../client/connect.ts";
 import { socketOption, withClient } from "../client-session.ts";
-import { printable, shortId } from "../format.ts";
 import { print, printJson } from "../output.ts";
+import { fullOption, idField, shownId } from "../short-id.ts";
 import { untilLeft } from "../watch.ts";
 
 const options = {
@@ -14,11 +14,7 @@ const options = {
     default: "",
     describe: "Only ids that begin with this",
   },
-  full: {
-    type: "boolean",
-    default: false,
-    describe: "Show whole ids; whoever knows one can use the session",
-  },
+  ...fullOption,
 } as const satisfies Record<string, Options>;
 
 export const watchCommand: CommandModule<object, InferredOptionTypes<typeof options>> = {
@@ -28,11 +24,11 @@ export const watchCommand: CommandModule<object, InferredOptionTypes<typeof opti
     yargs
       .options(options)
       .example("$0 watch --prefix cart-", "those that begin with cart-")
-      .example("$0 watch --json", "whole ids for scripts"),
+      .example("$0 watch --json", "a line of JSON for each; with --full whole ids"),
   handler: async ({ socket, prefix, json, full }) => {
     await withClient(socket, async (client) => {
       await client.watch({ prefix }, (event) => {
-        if (json) printJson({ ...event, at: new Date().toISOString() });
+        if (json) printJson(eventJson(event, full));
         else print(describe(event, full));
       });
       await untilLeft();
@@ -40,8 +36,13 @@ export const watchCommand: CommandModule<object, InferredOptionTypes<typeof opti
   },
 };
 
+function eventJson({ type, id }: SessionEvent, full: boolean): object {
+  const at = new Date().toISOString();
+  return type === "missed" ? { type, at } : { type, ...idField(id, full), at };
+}
+
 function describe({ type, id }: SessionEvent, full: boolean): string {
   const time = new Date().toISOString();
   if (type === "missed") return `${time} missed     more than could be told`;
-  return `${time} ${type.padEnd(10)} ${full ? printable(id) : shortId(id)}`;
+  return `${time} ${type.padEnd(10)} ${shownId(id, full)}`;
 }
