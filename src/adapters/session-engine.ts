@@ -15,6 +15,7 @@ import {
   type Visit,
 } from "./consistency.ts";
 import { RecentMap } from "./recent-map.ts";
+import { Turns } from "./turns.ts";
 
 /** Options that the stores of all frameworks have, besides those of their client. */
 export interface StoreOptions extends ClientOptions, ConsistencyOptions {
@@ -68,6 +69,7 @@ export class SessionEngine {
   readonly #events: EventEmitter;
   /** When sessions that were used a moment ago will end, by what the sidecar was told. */
   readonly #ends = new RecentMap<number>(touchesRemembered);
+  readonly #turns = new Turns();
   readonly #onConnect: () => void;
   readonly #onDisconnect: () => void;
 
@@ -104,18 +106,21 @@ export class SessionEngine {
 
   /**
    * Stores what this request changed, of all the `parts` that the session has. One that was
-   * destroyed meanwhile stays so. `idleMs` of 0 or less: it is over.
+   * destroyed meanwhile stays so. `idleMs` of 0 or less: it is over. Saves of one session that
+   * nobody awaits are done in their order.
    */
   async save(baseline: Baseline, parts: Parts, idleMs: number): Promise<void> {
     if (baseline.standing === "lost") {
       if (parts.size > 0) this.#events.emit("dropped");
       return;
     }
-    await this.#orDropped(() => {
-      if (idleMs <= 0) return this.destroy(baseline.id);
+    const { id, standing } = baseline;
+    const write = () => {
+      if (idleMs <= 0) return this.#destroy(id);
       if (baseline.standing === "stored") return this.#change(baseline, parts, idleMs);
       return this.#store(baseline, parts, idleMs);
-    });
+    };
+    await this.#orDropped(() => this.#turns.take(id, standing === "absent", write));
   }
 
   /**
@@ -124,12 +129,16 @@ export class SessionEngine {
    */
   async touch(baseline: Baseline, idleMs: number): Promise<void> {
     if (baseline.standing === "lost") return;
-    await this.#orDropped(() =>
-      idleMs <= 0 ? this.destroy(baseline.id) : this.#touch(baseline.id, idleMs),
-    );
+    const { id } = baseline;
+    const write = () => (idleMs <= 0 ? this.#destroy(id) : this.#touch(id, idleMs));
+    await this.#orDropped(() => this.#turns.take(id, false, write));
   }
 
-  async destroy(id: string): Promise<void> {
+  destroy(id: string): Promise<void> {
+    return this.#turns.take(id, false, () => this.#destroy(id));
+  }
+
+  async #destroy(id: string): Promise<void> {
     this.#ends.delete(id);
     this.#note(id, await this.client.destroy(this.#prefix + id));
   }
