@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
@@ -155,6 +155,7 @@ async function sendRubbish(node: SidecarProcess): Promise<void> {
 
 test("commands show no session id in full, and values only to who asks for a session", async () => {
   const cluster = await ProcessCluster.open();
+  let watches: readonly Watching[] = [];
   try {
     const [one, two] = [cluster.add("one"), cluster.add("two")];
     await Promise.all([one.start(), two.start()]);
@@ -162,6 +163,8 @@ test("commands show no session id in full, and values only to who asks for a ses
     await client.create(id, { value }, { owner: "ada" });
     await cluster.converged(1);
     const at = ["--socket", one.socket];
+    watches = [[], ["--json"]].map((json) => watch(...at, ...json));
+    await eventually(async () => (await one.stats()).local.watching === 2, "both look on");
     const ids = [id, other, unknown];
     for (const json of [[], ["--json"]]) {
       const shown = (...argv: readonly string[]) =>
@@ -185,6 +188,10 @@ test("commands show no session id in full, and values only to who asks for a ses
       assertAbsent(secrets, ended.join("\n"), "what a command says");
       await client.create(id, { value });
     }
+    for (const { shown } of watches) {
+      await eventually(() => /created.*\n/.test(shown()), "watch shows a session");
+      assertAbsent(secrets, shown(), "watch");
+    }
     const full = await Promise.all([
       command("list", ...at, "--full", "--json"),
       command("list", ...at, "--full"),
@@ -192,9 +199,24 @@ test("commands show no session id in full, and values only to who asks for a ses
     ]);
     for (const output of full) assert(output.includes(id), output);
   } finally {
+    for (const { stop } of watches) stop();
     await cluster.close();
   }
 });
+
+interface Watching {
+  shown(): string;
+  stop(): void;
+}
+
+function watch(...argv: readonly string[]): Watching {
+  const child = spawn(process.execPath, [binPath, "watch", ...argv]);
+  let text = "";
+  child.stdout.setEncoding("utf8").on("data", (more: string) => {
+    text += more;
+  });
+  return { shown: () => text, stop: () => child.kill("SIGKILL") };
+}
 
 function command(...argv: readonly string[]): Promise<string> {
   return new Promise((resolve) => {
