@@ -6,12 +6,15 @@ import { RequestHandler } from "./request-handler.ts";
 import { type ConnectionSurroundings, ServerConnection } from "./server-connection.ts";
 import { createServerCounters, type ServerCounters } from "./server-counters.ts";
 import type { SessionService } from "./service.ts";
+import { ownerAndGroup, type SocketAccess } from "./socket-access.ts";
 import { takeSocketPath } from "./socket-file.ts";
 
 export interface ServerOptions {
   /** Where the Unix socket is put; its directory is made when missing. */
   readonly path: string;
   readonly service: SessionService;
+  /** Who may use the socket; by default its owner and group. */
+  readonly access?: SocketAccess;
   /** Told of connections that the server ends. Fields never hold session ids or values. */
   readonly log?: (event: string, fields: Readonly<Record<string, string | number>>) => void;
   /** Bounds as in `limits`, which a test may tighten. */
@@ -55,7 +58,7 @@ export async function startServer(options: ServerOptions): Promise<LocalServer> 
     if (sockets.size >= clientsMax) connection.refuse(0, "clientsTooMany");
     sockets.add(socket);
   });
-  const socketPath = await takeSocketPath(server, options.path);
+  const socketPath = await takeSocketPath(server, options.path, options.access ?? ownerAndGroup);
   // Past listening, an error is a failed accept (no descriptors left): that client is not served.
   server.on("error", (error: NodeJS.ErrnoException) => {
     surroundings.log("accept_failed", { code: error.code ?? "unknown" });

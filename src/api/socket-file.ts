@@ -1,9 +1,18 @@
-import { linkSync, lstatSync, mkdirSync, type Stats, unlinkSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { linkSync, lstatSync, type Stats, unlinkSync } from "node:fs";
 import type { Server } from "node:net";
-import { tmpdir } from "node:os";
-import { basename, dirname, join, relative, resolve, sep } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { OperatorError } from "../base/operator-error.ts";
 import { limits } from "../protocol/limits.ts";
+import {
+  isCode,
+  isTrusted,
+  makeWithMode,
+  ownerAndGroup,
+  type SocketAccess,
+  unusable,
+} from "./socket-access.ts";
+import { prepareDirectory } from "./socket-directory.ts";
 import { probeSocket } from "./socket-probe.ts";
 
 export interface SocketPath {
@@ -11,31 +20,41 @@ export interface SocketPath {
   release(): void;
 }
 
-/** Tells apart the names that servers of one process listen under at first. */
-let attempts = 0;
-
 /**
- * Has the server listen on a Unix socket of mode 0660. What a dead server left there is replaced;
- * a live one's socket, and anything that is no socket, is left alone and reported.
+ * Has the server listen on a Unix socket that is open to whom `access` says and, from its first
+ * moment, to nobody else. What a dead server left there is replaced; a live one's socket, anybody
+ * else's, and anything that is no socket, is left alone and reported.
+ *
+ * What is looked at may be another file by the time that it is acted on. So looking only makes
+ * better errors: binding and linking fail where there is a name already, also a link to nowhere,
+ * and unlinking removes a link instead of what it leads to. One act does rely on a look, of the
+ * line before: removing what is stale. Who could exchange it, or the directories, is said at
+ * `prepareDirectory`.
  */
-export async function takeSocketPath(server: Server, path: string): Promise<SocketPath> {
+export async function takeSocketPath(
+  server: Server,
+  path: string,
+  access: SocketAccess = ownerAndGroup,
+): Promise<SocketPath> {
   const directory = dirname(resolve(path));
   // Listening makes the file under a name of its own and then links it to the path. A link never
   // replaces anything, so of two servers that start together one gets an error instead of both
   // believing that the path is theirs. And libuv removes the name that it was given when the
   // server closes, whoever owns that by then: this way it can only be a name that nobody uses.
-  const ownName = join(directory, `.${process.pid.toString(36)}-${attempts++}`);
-  requireShort(path, resolve(path), ownName);
-  prepareDirectory(directory);
-  await clearPath(path);
-  removeIfPresent(ownName);
-  await listen(server, ownName);
+  // Nobody can take it first either, where others may make names.
+  const ownName = join(directory, `.${randomBytes(4).toString("base64url")}`);
+  requireShort(access, path, resolve(path), ownName);
+  prepareDirectory(directory, access);
+  await clearPath(path, access);
+  await listen(server, ownName, path, access);
   try {
+    requireMode(path, lstatSync(ownName), access);
     linkSync(ownName, path);
   } catch (cause) {
     server.close();
-    if (!isCode(cause, "EEXIST")) throw unusable(path, cause);
-    throw busy(path, "a process that started at the same moment", cause);
+    if (cause instanceof OperatorError) throw cause;
+    if (!isCode(cause, "EEXIST")) throw unusableFile(path, cause, access);
+    throw busy(path, "a process that started at the same moment", access, cause);
   }
   const own = lstatSync(path);
   unlinkSync(ownName);
@@ -47,69 +66,52 @@ export async function takeSocketPath(server: Server, path: string): Promise<Sock
   };
 }
 
-function requireShort(path: string, ...names: readonly string[]): void {
+/**
+ * A default access list of the directory takes the place of the umask. Nobody has been accepted
+ * yet: that takes a turn of the event loop.
+ */
+function requireMode(path: string, { mode }: Stats, access: SocketAccess): void {
+  const wider = mode & 0o777 & ~access.mode;
+  if (wider === 0) return;
+  throw new OperatorError(
+    "E_SOCKET_MODE",
+    `${dirname(path)} gives what is made in it the mode ${octal(mode & 0o777)}, ` +
+      `wider than ${octal(access.mode)}`,
+    `Remove its default access list (setfacl -k), or set ${access.key} to another path`,
+  );
+}
+
+function octal(mode: number): string {
+  return mode.toString(8).padStart(4, "0");
+}
+
+function requireShort({ key }: SocketAccess, path: string, ...names: readonly string[]): void {
   const bytes = Math.max(...names.map((name) => Buffer.byteLength(name)));
   if (bytes <= limits.localSocketPathBytesMax) return;
   throw new OperatorError(
     "E_SOCKET_PATH",
     `the socket path ${path} needs ${bytes} bytes; the system takes at most ` +
       `${limits.localSocketPathBytesMax}`,
-    "Set local.socket to a shorter path",
+    `Set ${key} to a shorter path`,
   );
 }
 
-/**
- * In a directory that anybody may write to, somebody else could have put ours there first and
- * would then decide what apps connect to.
- */
-function prepareDirectory(directory: string): void {
-  try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    throw unusable(directory, cause);
-  }
-  const shared = resolve(tmpdir());
-  const below = relative(shared, directory);
-  if (below === "" || below.startsWith("..")) return;
-  let part = shared;
-  for (const name of below.split(sep)) {
-    part = join(part, name);
-    const fault = directoryFault(lstatSync(part));
-    if (fault === undefined) continue;
-    throw new OperatorError(
-      "E_SOCKET_DIRECTORY",
-      `${part}, which is to hold the socket, ${fault}`,
-      "Remove it, or set local.socket to a path in a directory of your own",
-    );
-  }
-}
-
-function directoryFault(found: Stats): string | undefined {
-  if (found.isSymbolicLink()) return "is a symbolic link";
-  if (!found.isDirectory()) return "is not a directory";
-  const owner = process.getuid?.() ?? found.uid;
-  return found.uid === owner || found.uid === 0 ? undefined : "belongs to another user";
-}
-
-async function clearPath(path: string): Promise<void> {
+async function clearPath(path: string, access: SocketAccess): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
-  if (!found.isSocket()) {
-    throw new OperatorError(
-      "E_SOCKET_FILE",
-      `${path} exists and is not a socket`,
-      "Move it away, or set local.socket to another path",
-    );
-  }
+  if (found.isSymbolicLink()) throw inTheWay(path, "is a symbolic link, not a socket", access);
+  if (!found.isSocket()) throw inTheWay(path, "exists and is not a socket", access);
   const use = await probeSocket(path);
   switch (use.kind) {
     case "live":
-      throw busy(path, use.owner);
+      throw busy(path, use.owner, access);
     case "unknown":
-      throw unusable(path, use.cause);
+      throw unusableFile(path, use.cause, access);
     case "gone":
       return;
     case "stale": {
+      // It may as well be about to listen.
+      if (!isTrusted(found.uid)) throw inTheWay(path, "is a socket of another user", access);
       // Somebody may have replaced it since it was probed; theirs is not ours to remove. Theirs
       // may even have the number of the inode that was freed, but not its time of change.
       const now = lstatSync(path, { throwIfNoEntry: false });
@@ -123,42 +125,44 @@ async function clearPath(path: string): Promise<void> {
   }
 }
 
-function listen(server: Server, path: string): Promise<void> {
+/** `path`: where it is going to be, for what errors say. */
+function listen(
+  server: Server,
+  ownName: string,
+  path: string,
+  access: SocketAccess,
+): Promise<void> {
   return new Promise((done, failed) => {
-    const onError = (cause: Error) => failed(unusable(path, cause));
+    const onError = (cause: Error) => failed(unusableFile(path, cause, access));
     server.once("error", onError);
     server.once("listening", () => {
       server.off("error", onError);
       done();
     });
-    // The file is made within `listen`; changing its mode afterwards would leave it open to
-    // everybody for a moment.
-    const mask = process.umask(0o117);
-    try {
-      server.listen(path);
-    } finally {
-      process.umask(mask);
-    }
+    // The file is made within `listen`.
+    makeWithMode(access.mode, () => server.listen(ownName));
   });
 }
 
-function busy(path: string, owner: string, cause?: unknown): OperatorError {
+function inTheWay(path: string, fault: string, { key }: SocketAccess): OperatorError {
+  return new OperatorError(
+    "E_SOCKET_FILE",
+    `${path} ${fault}`,
+    `Move it away, or set ${key} to another path`,
+  );
+}
+
+function busy(path: string, owner: string, { key }: SocketAccess, cause?: unknown): OperatorError {
   return new OperatorError(
     "E_SOCKET_BUSY",
     `${owner} already serves ${path}`,
-    "Stop it, or set local.socket to another path",
+    `Stop it, or set ${key} to another path`,
     { cause },
   );
 }
 
-function unusable(path: string, cause: unknown): OperatorError {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown error";
-  return new OperatorError(
-    "E_SOCKET_UNUSABLE",
-    `${basename(path)} in ${dirname(path)} cannot be used (${code})`,
-    "Give this user write access to the directory, or set local.socket to another path",
-    { cause },
-  );
+function unusableFile(path: string, cause: unknown, access: SocketAccess): OperatorError {
+  return unusable(`${basename(path)} in ${dirname(path)}`, cause, access);
 }
 
 function removeIfPresent(path: string): void {
@@ -171,8 +175,4 @@ function removeIfPresent(path: string): void {
 
 function isSameFile(left: Stats, right: Stats): boolean {
   return left.ino === right.ino && left.dev === right.dev;
-}
-
-function isCode(cause: unknown, code: string): boolean {
-  return cause instanceof Error && "code" in cause && cause.code === code;
 }

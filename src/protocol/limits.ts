@@ -238,6 +238,8 @@ export const limits = {
   localRefusalLingerMs: 1_000,
   /** `sun_path` of Linux without its closing zero. */
   localSocketPathBytesMax: 107,
+  /** Symbolic links on the way to a socket, as Linux has it. */
+  localSocketLinksMax: 40,
   localCursorBytesMax: 512,
   /** Of one owner; the rest in later turns. */
   destroyAllPerTurnMax: 2_000,

@@ -8,15 +8,15 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
-  statSync,
   symlinkSync,
   unlinkSync,
   writeFileSync,
 } from "node:fs";
-import { createServer } from "node:net";
+import { createServer, type Server } from "node:net";
 import { dirname, join } from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { startServer } from "../../src/api/server.ts";
+import { ownerAndGroup } from "../../src/api/socket-access.ts";
 import { FakeService } from "../support/fake-service.ts";
 import { serveFake, socketPathFor } from "../support/local-server.ts";
 import { RawClient } from "../support/raw-client.ts";
@@ -32,38 +32,89 @@ function leaveStaleSocket(path: string): void {
   assert.ok(lstatSync(path).isSocket());
 }
 
-function code(expected: string, fact: RegExp) {
+function modeOf(path: string): number {
+  return lstatSync(path).mode & 0o777;
+}
+
+function setUmask(t: TestContext, umask: number): void {
+  const before = process.umask(umask);
+  t.after(() => process.umask(before));
+}
+
+/** Has `act` call the next `listen` of a server. */
+function aroundListen(
+  t: TestContext,
+  act: (server: Server, name: string, listen: () => void) => void,
+): void {
+  const prototype: Server = Object.getPrototypeOf(createServer());
+  const mocked = t.mock.method(prototype, "listen", function (this: Server, name: string) {
+    mocked.mock.restore();
+    act(this, name, () => prototype.listen.call(this, name));
+    return this;
+  });
+}
+
+function code(expected: string, fact: RegExp, remedy = /./) {
   return (error: unknown) => {
     assert.ok(error instanceof Error && "code" in error && "fact" in error && "remedy" in error);
     assert.equal(error.code, expected);
     assert.match(String(error.fact), fact);
-    assert.notEqual(error.remedy, "");
+    assert.match(String(error.remedy), remedy);
     return true;
   };
 }
 
-test("the directory is made for the owner only, the socket for owner and group", async (t) => {
+test("the directory and the socket are made for owner and group", async (t) => {
   const path = join(dirname(socketPathFor(t)), "new", "directory", "s.sock");
   await serveFake(t, { path });
-  assert.equal(statSync(dirname(path)).mode & 0o777, 0o700);
-  assert.equal(statSync(path).mode & 0o777, 0o660);
+  assert.equal(modeOf(dirname(path)), 0o750);
+  assert.equal(modeOf(dirname(dirname(path))), 0o750);
+  assert.equal(modeOf(path), 0o660);
   assert.deepEqual(readdirSync(dirname(path)), ["s.sock"]);
 });
 
+for (const umask of [0, 0o022, 0o777]) {
+  for (const [mode, directoryMode] of [
+    [0o660, 0o750],
+    [0o600, 0o700],
+    [0o620, 0o770],
+  ] as const) {
+    const what = `${mode.toString(8)} in ${directoryMode.toString(8)}`;
+    test(`modes are as chosen: ${what} under the umask ${umask.toString(8)}`, async (t) => {
+      const path = join(dirname(socketPathFor(t)), "new", "s.sock");
+      setUmask(t, umask);
+      await serveFake(t, { path, access: { ...ownerAndGroup, mode, directoryMode } });
+      assert.equal(modeOf(dirname(path)), directoryMode);
+      assert.equal(modeOf(path), mode);
+      assert.equal(process.umask(), umask);
+    });
+  }
+}
+
 test("the socket is never open to others, not even before it is at its path", async (t) => {
   const path = socketPathFor(t);
-  const masks: number[] = [];
-  const before = process.umask(0o022);
-  t.after(() => process.umask(before));
-  const prototype = Object.getPrototypeOf(createServer());
-  const listen = t.mock.method(prototype, "listen", function (this: unknown, name: string) {
-    masks.push(process.umask());
-    Reflect.apply(listen.mock.restore, listen.mock, []);
-    return Reflect.apply(prototype.listen, this, [name]);
+  const seen: number[] = [];
+  setUmask(t, 0);
+  aroundListen(t, (server, name, listen) => {
+    server.once("listening", () => seen.push(modeOf(name)));
+    seen.push(process.umask());
+    listen();
+    seen.push(modeOf(name));
   });
   await serveFake(t, { path });
-  assert.deepEqual(masks, [0o117]);
-  assert.equal(process.umask(), 0o022);
+  assert.deepEqual(seen, [0o117, 0o660, 0o660]);
+});
+
+test("a socket that became wider than chosen all the same is not served", async (t) => {
+  const path = socketPathFor(t);
+  // As a default access list of the directory does, which not every file system has.
+  aroundListen(t, (_server, _name, listen) => {
+    process.umask(0);
+    listen();
+  });
+  const expected = code("E_SOCKET_MODE", /the mode 0777, wider than 0660/);
+  await assert.rejects(startServer({ path, service }), expected);
+  assert.deepEqual(readdirSync(dirname(path)), []);
 });
 
 test("a stale socket is replaced", async (t) => {
@@ -129,6 +180,50 @@ test("what is no socket is never deleted", async (t) => {
   assert.ok(lstatSync(link).isSymbolicLink());
 });
 
+test("a link to a socket is no socket, whether that is live, stale or not there", async (t) => {
+  const { path } = await serveFake(t);
+  const stale = `${path}.stale`;
+  leaveStaleSocket(stale);
+  for (const target of [path, stale, `${path}.nowhere`]) {
+    const link = `${target}.link`;
+    symlinkSync(target, link);
+    const expected = code("E_SOCKET_FILE", /is a symbolic link/);
+    await assert.rejects(startServer({ path: link, service }), expected);
+    assert.ok(lstatSync(link).isSymbolicLink());
+  }
+  assert.ok(lstatSync(stale).isSocket());
+  assert.equal(existsSync(`${path}.nowhere`), false);
+});
+
+test("a link that is put there at the last moment is not followed", async (t) => {
+  const path = socketPathFor(t);
+  aroundListen(t, (_server, _name, listen) => {
+    listen();
+    symlinkSync(`${path}.nowhere`, path);
+  });
+  await assert.rejects(startServer({ path, service }), code("E_SOCKET_BUSY", /serves/));
+  assert.deepEqual(readdirSync(dirname(path)), ["s.sock"]);
+  assert.ok(lstatSync(path).isSymbolicLink());
+});
+
+test("a socket of another user is left alone, though nobody listens", async (t) => {
+  if (!isRoot) return t.skip("only root can give a file away");
+  const path = socketPathFor(t);
+  leaveStaleSocket(path);
+  chownSync(path, 54_321, 54_321);
+  const expected = code("E_SOCKET_FILE", /another user/);
+  await assert.rejects(startServer({ path, service }), expected);
+  assert.ok(lstatSync(path).isSocket());
+});
+
+test("errors name the key of the socket that they are about", async (t) => {
+  const path = socketPathFor(t);
+  const access = { ...ownerAndGroup, key: "local.statsSocket" };
+  writeFileSync(path, "precious");
+  const expected = code("E_SOCKET_FILE", /./, /set local\.statsSocket to/);
+  await assert.rejects(startServer({ path, service, access }), expected);
+});
+
 test("a directory in the temporary one that is a link is refused", async (t) => {
   const base = dirname(socketPathFor(t));
   mkdirSync(join(base, "real"));
@@ -157,11 +252,14 @@ test("a path longer than the system takes is an error that says so", async (t) =
   await serveFake(t, { path: path.slice(0, -1) });
 });
 
-test("a directory that cannot be made is an error that says so", async (t) => {
+test("a file where a directory should be is an error that says so", async (t) => {
   const file = socketPathFor(t);
   writeFileSync(file, "");
   const path = join(file, "s.sock");
-  await assert.rejects(startServer({ path, service }), code("E_SOCKET_UNUSABLE", /EEXIST|ENOTDIR/));
+  await assert.rejects(
+    startServer({ path, service }),
+    code("E_SOCKET_DIRECTORY", /not a directory/),
+  );
 });
 
 test("close removes the socket, but not one that has taken its place", async (t) => {
