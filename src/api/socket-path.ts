@@ -1,6 +1,6 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync, lstatSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** What the choice of a path depends on; by default that of this process. */
 export interface SocketSurroundings {
@@ -40,7 +40,11 @@ export function daemonSocketPath(surroundings = ownSurroundings()): string {
 export function clientSocketPath(surroundings = ownSurroundings()): string {
   const explicit = surroundings.environment.SESSIONCAST_SOCKET;
   if (explicit) return explicit;
-  return socketCandidates(surroundings).find(existsSync) ?? daemonSocketPath(surroundings);
+  const path = socketCandidates(surroundings).find(existsSync) ?? daemonSocketPath(surroundings);
+  if (path !== temporaryPath(surroundings) || isOwn(dirname(path), surroundings)) return path;
+  // Where anybody may make names, somebody else may have made this one, or may be about to, in
+  // order to be given sessions. In the system's directory only root can.
+  return join(systemDirectory, fileName);
 }
 
 export function socketCandidates(surroundings = ownSurroundings()): string[] {
@@ -56,6 +60,13 @@ function sessionPath(environment: SocketSurroundings["environment"]): string | u
 
 function temporaryPath({ temporaryDirectory, userId }: SocketSurroundings): string {
   return join(temporaryDirectory, `sessioncast-${userId ?? "user"}`, fileName);
+}
+
+function isOwn(directory: string, { userId }: SocketSurroundings): boolean {
+  if (userId === undefined) return true;
+  const found = lstatSync(directory, { throwIfNoEntry: false });
+  if (found === undefined || !found.isDirectory()) return false;
+  return (found.uid === userId || found.uid === 0) && (found.mode & 0o002) === 0;
 }
 
 function ownerOf(directory: string): number | undefined {

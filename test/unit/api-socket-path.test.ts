@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { clientSocketPath, daemonSocketPath, socketCandidates } from "../../src/api/socket-path.ts";
@@ -24,10 +24,13 @@ test("a daemon takes the first directory that its user can own", () => {
   assert.equal(daemonSocketPath(user), ofUser);
 });
 
+/** Whom directories belong to that the test makes; root's are trusted by all. */
+const userId = process.getuid?.() || user.userId;
+
 test("a client takes the first candidate that exists", (t) => {
   const base = dirname(socketPathFor(t));
   const surroundings = {
-    ...user,
+    userId,
     environment: { XDG_RUNTIME_DIR: join(base, "run") },
     temporaryDirectory: base,
   };
@@ -40,4 +43,35 @@ test("a client takes the first candidate that exists", (t) => {
   mkdirSync(dirname(String(first)), { recursive: true });
   writeFileSync(String(first), "");
   assert.equal(clientSocketPath(surroundings), first);
+});
+
+test("in the temporary directory a client takes only what nobody else can have made", (t) => {
+  const temporaryDirectory = dirname(socketPathFor(t));
+  const surroundings = { ...user, userId, temporaryDirectory };
+  const path = String(socketCandidates(surroundings).at(-1));
+  const directory = dirname(path);
+  const found = () => clientSocketPath(surroundings);
+  assert.equal(found(), ofSystem, "not there yet");
+  mkdirSync(directory);
+  writeFileSync(path, "");
+  assert.equal(found(), path);
+  chmodSync(directory, 0o777);
+  assert.equal(found(), ofSystem, "open to others");
+  chmodSync(directory, 0o755);
+  renameSync(directory, `${directory}.real`);
+  symlinkSync(`${directory}.real`, directory);
+  assert.equal(found(), ofSystem, "a link");
+});
+
+test("nor what somebody else has made there", (t) => {
+  if (process.getuid?.() !== 0) return t.skip("only root can give a directory away");
+  const temporaryDirectory = dirname(socketPathFor(t));
+  const surroundings = { ...user, temporaryDirectory };
+  const path = String(socketCandidates(surroundings).at(-1));
+  mkdirSync(dirname(path));
+  writeFileSync(path, "");
+  chownSync(dirname(path), user.userId + 1, user.userId + 1);
+  assert.equal(clientSocketPath(surroundings), ofSystem);
+  chownSync(dirname(path), user.userId, user.userId);
+  assert.equal(clientSocketPath(surroundings), path);
 });
