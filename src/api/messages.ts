@@ -27,6 +27,11 @@ export const Verb = {
   track: 16,
 } as const;
 
+export type Verb = (typeof Verb)[keyof typeof Verb];
+
+/** What the stats socket serves: nothing that tells of a session or changes one. */
+export const statsVerbs: ReadonlySet<Verb> = new Set([Verb.hello, Verb.stats, Verb.ping]);
+
 export const Status = { done: 0, refused: 1, event: 2 } as const;
 
 /** What may follow the arguments of a write, in a map by these numbers. */
@@ -46,6 +51,7 @@ export const ErrorCode = {
   protocol: "SESSIONCAST_PROTOCOL",
   unavailable: "SESSIONCAST_UNAVAILABLE",
   behind: "SESSIONCAST_BEHIND",
+  forbidden: "SESSIONCAST_FORBIDDEN",
 } as const;
 
 export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
@@ -60,6 +66,7 @@ export const refusals = {
     `this sidecar speaks version ${localProtocolVersion} of the local protocol`,
   ],
   verbUnknown: [ErrorCode.protocol, "this sidecar does not know the verb"],
+  verbForbidden: [ErrorCode.forbidden, "not allowed on the stats socket"],
   idInvalid: [
     ErrorCode.invalid,
     `a session id has 1 to ${limits.sessionIdBytesMax} bytes of UTF-8`,

@@ -47,11 +47,19 @@ export class RequestHandler {
   readonly #service: SessionService;
   readonly #writer: MsgpackWriter;
   readonly #counters: ServerCounters;
+  readonly #verbs: ReadonlySet<Verb> | undefined;
 
-  constructor(service: SessionService, writer: MsgpackWriter, counters: ServerCounters) {
+  /** `verbs`: the only ones that it handles; all if that is left out. */
+  constructor(
+    service: SessionService,
+    writer: MsgpackWriter,
+    counters: ServerCounters,
+    verbs?: ReadonlySet<Verb>,
+  ) {
     this.#service = service;
     this.#writer = writer;
     this.#counters = counters;
+    this.#verbs = verbs;
   }
 
   /**
@@ -60,6 +68,10 @@ export class RequestHandler {
    * leaves.
    */
   handle(request: Request, caller: Caller): void {
+    if (this.#verbs !== undefined && !this.#verbs.has(request.verb)) {
+      this.refuse(request.requestId, "verbForbidden");
+      return;
+    }
     const unknown = this.#unknownSessions(request);
     if (unknown.length === 0) {
       this.#handle(request, caller);

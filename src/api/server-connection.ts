@@ -17,6 +17,7 @@ export interface ConnectionSurroundings {
   /** Where the handler writes; empty whenever no connection is at work. */
   readonly writer: MsgpackWriter;
   readonly counters: ServerCounters;
+  readonly requestsPerTurnMax: number;
   readonly backlogBytesMax: number;
   readonly backlogMsMax: number;
   log(event: string, fields: Readonly<Record<string, string | number>>): void;
@@ -86,7 +87,7 @@ export class ServerConnection implements Caller {
     if (this.#state === "open") this.#work(Number.POSITIVE_INFINITY);
   }
 
-  #work(requestsMax: number = limits.localRequestsPerTurnMax): void {
+  #work(requestsMax = this.#surroundings.requestsPerTurnMax): void {
     const { backlogBytesMax, writer } = this.#surroundings;
     let turnLeft = requestsMax;
     do {

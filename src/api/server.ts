@@ -1,6 +1,7 @@
 import { createServer, type Socket } from "node:net";
 import { limits } from "../protocol/limits.ts";
 import { ChangeFeed } from "./change-feed.ts";
+import type { Verb } from "./messages.ts";
 import { MsgpackWriter } from "./msgpack-writer.ts";
 import { RequestHandler } from "./request-handler.ts";
 import { type ConnectionSurroundings, ServerConnection } from "./server-connection.ts";
@@ -15,10 +16,15 @@ export interface ServerOptions {
   readonly service: SessionService;
   /** Who may use the socket; by default its owner and group. */
   readonly access?: SocketAccess;
+  /** The only verbs that are served; by default all. */
+  readonly verbs?: ReadonlySet<Verb>;
+  /** To count on those of another server; by default it has its own. */
+  readonly counters?: ServerCounters;
   /** Told of connections that the server ends. Fields never hold session ids or values. */
   readonly log?: (event: string, fields: Readonly<Record<string, string | number>>) => void;
   /** Bounds as in `limits`, which a test may tighten. */
   readonly clientsMax?: number;
+  readonly requestsPerTurnMax?: number;
   readonly backlogBytesMax?: number;
   readonly backlogMsMax?: number;
 }
@@ -37,14 +43,15 @@ export interface LocalServer {
 
 /** Serves the local protocol. Rejects with an OperatorError when the path cannot be taken. */
 export async function startServer(options: ServerOptions): Promise<LocalServer> {
-  const counters = createServerCounters();
+  const counters = options.counters ?? createServerCounters();
   // One for all: a connection fills and sends it within one turn, never across two.
   const writer = new MsgpackWriter();
   const surroundings: ConnectionSurroundings = {
     writer,
     counters,
     feed: new ChangeFeed((observer) => options.service.observe(observer), counters),
-    handler: new RequestHandler(options.service, writer, counters),
+    handler: new RequestHandler(options.service, writer, counters, options.verbs),
+    requestsPerTurnMax: options.requestsPerTurnMax ?? limits.localRequestsPerTurnMax,
     backlogBytesMax: options.backlogBytesMax ?? limits.localBacklogBytesMax,
     backlogMsMax: options.backlogMsMax ?? limits.localBacklogMsMax,
     log: options.log ?? (() => {}),

@@ -36,6 +36,7 @@ export function reportCrashes(): void {
 const remedies: ReadonlyMap<string, string> = new Map([
   ["SESSIONCAST_UNAVAILABLE", "Run sessioncast start, or name its socket with --socket"],
   ["SESSIONCAST_TIMEOUT", "Try again; if it stays so, look at the log of the sidecar"],
+  ["SESSIONCAST_FORBIDDEN", "Name the socket that apps use with --socket (local.socket)"],
   ["SESSIONCAST_PROTOCOL", "Use the same version of sessioncast for the sidecar and this command"],
 ]);
 

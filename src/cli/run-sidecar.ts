@@ -1,5 +1,6 @@
 import type { Configuration, LoadedConfiguration } from "../daemon/configuration.ts";
 import { createLog } from "../daemon/log.ts";
+import type { Sidecar } from "../daemon/sidecar.ts";
 import { readVersion } from "../daemon/version.ts";
 import { commandName, shellWord } from "./command-name.ts";
 import { count } from "./format.ts";
@@ -51,18 +52,21 @@ function gossipWords({ mode, group, port, peers }: Configuration["gossip"]): str
 
 function describeStart(
   { configuration, origins }: LoadedConfiguration,
-  sidecar: { readonly node: string; readonly socketPath: string },
+  sidecar: Pick<Sidecar, "node" | "socketPath" | "statsSocketPath">,
 ): string {
   const { cluster, gossip } = configuration;
   const command = commandName();
   const isElsewhere = origins["local.socket"] !== "default";
   const socket = isElsewhere ? ` --socket ${shellWord(sidecar.socketPath)}` : "";
+  const { statsSocketPath } = sidecar;
+  const ofStats = statsSocketPath === undefined ? [] : [["stats socket", statsSocketPath] as const];
   return [
     `sessioncast ${readVersion()} runs node ${sidecar.node} of cluster ${cluster}`,
     formatPairs(
       [
         ["process", String(process.pid)],
         ["local socket", sidecar.socketPath],
+        ...ofStats,
         ["gossip", `${gossipWords(gossip)}, interface ${gossip.interface}`],
       ],
       "  ",

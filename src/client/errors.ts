@@ -7,6 +7,7 @@ import { traceOf } from "../base/error-trace.ts";
  *   session that was written since;
  * - `SESSIONCAST_TOO_LARGE`: the session, or what was to be sent, is too large;
  * - `SESSIONCAST_BEHIND`: the write that `atLeast` names did not come in time;
+ * - `SESSIONCAST_FORBIDDEN`: this is the stats socket, which tells of no sessions;
  * - `SESSIONCAST_PROTOCOL`: client and sidecar do not understand each other;
  * - `SESSIONCAST_UNAVAILABLE`: no sidecar, or the connection broke. A write may have been done;
  * - `SESSIONCAST_TIMEOUT`: no answer in time. A write may have been done;

@@ -11,6 +11,15 @@ export interface Configuration {
   readonly local: {
     /** Empty: where the client library looks by default. */
     readonly socket: string;
+    /** Octal, as chmod takes it; likewise the other modes. */
+    readonly socketMode: string;
+    /** Of directories that are made for a socket. */
+    readonly directoryMode: string;
+    /** Others may write to the directory, and so put a socket of theirs in place of ours. */
+    readonly insecureDirectory: boolean;
+    /** Of the socket that shows stats only; empty: there is none. */
+    readonly statsSocket: string;
+    readonly statsSocketMode: string;
   };
   readonly gossip: {
     readonly mode: GossipMode;
@@ -73,16 +82,20 @@ export interface Setting<V> {
 const entriesMax = 16_000_000;
 /** `sun_path` is 104 octets on BSD and macOS and 108 on Linux, with the closing zero. */
 const socketPathBytesMax = 103;
+/** The owner can use it in any case; to execute a socket means nothing. */
+const socketModes = /^0?6[0246]0$/;
+const directoryModes = /^0?7[0-7]0$/;
 
 /** The only place where a default, a bound or a type of a key is written. */
 export const schema: { readonly [K in ConfigurationKey]: Setting<ConfigurationValue<K>> } = {
   node: name({ default: "", emptyMeans: "the host name" }),
   cluster: name({ default: "default" }),
-  "local.socket": text({
-    default: "",
-    allowed: `a path of at most ${socketPathBytesMax} octets (empty: the default place)`,
-    accept: (path) => !path.includes("\0") && Buffer.byteLength(path) <= socketPathBytesMax,
-  }),
+  "local.socket": socketPath({ emptyMeans: "the default place" }),
+  "local.socketMode": mode({ default: "0660", ownerOnly: "0600", pattern: socketModes }),
+  "local.directoryMode": mode({ default: "0750", ownerOnly: "0700", pattern: directoryModes }),
+  "local.insecureDirectory": flag({ default: false }),
+  "local.statsSocket": socketPath({ emptyMeans: "none" }),
+  "local.statsSocketMode": mode({ default: "0660", ownerOnly: "0600", pattern: socketModes }),
   "gossip.mode": choice({ default: "multicast", choices: gossipModes }),
   "gossip.peers": list({
     allowed: `at most ${limits.seedsMax} of "host", "host:port", "[IPv6 address]:port"`,
@@ -165,6 +178,29 @@ function name(options: {
     default: options.default,
     allowed: `1 to ${limits.nodeNameBytesMax} letters, digits, dots, dashes or underscores${empty}`,
     accept: (given) => isName(given) || (given === "" && options.emptyMeans !== undefined),
+  });
+}
+
+function socketPath({ emptyMeans }: { readonly emptyMeans: string }): Setting<string> {
+  return text({
+    default: "",
+    allowed: `a path of at most ${socketPathBytesMax} octets (empty: ${emptyMeans})`,
+    accept: (path) => !path.includes("\0") && Buffer.byteLength(path) <= socketPathBytesMax,
+  });
+}
+
+/** Never anything for others: what everybody on the host may use is no local socket. */
+function mode(options: {
+  readonly default: string;
+  readonly ownerOnly: string;
+  readonly pattern: RegExp;
+}): Setting<string> {
+  return text({
+    default: options.default,
+    allowed:
+      `"${options.default}" (owner and group), "${options.ownerOnly}" (owner) or another octal ` +
+      "text that has nothing for others; who else is to use the socket belongs into its group",
+    accept: (given) => options.pattern.test(given),
   });
 }
 

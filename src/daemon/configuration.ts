@@ -55,7 +55,14 @@ export function loadConfiguration(sources: ConfigurationSources): LoadedConfigur
   const configuration: Configuration = {
     node: value("node"),
     cluster: value("cluster"),
-    local: { socket: value("local.socket") },
+    local: {
+      socket: value("local.socket"),
+      socketMode: value("local.socketMode"),
+      directoryMode: value("local.directoryMode"),
+      insecureDirectory: value("local.insecureDirectory"),
+      statsSocket: value("local.statsSocket"),
+      statsSocketMode: value("local.statsSocketMode"),
+    },
     gossip: {
       mode: value("gossip.mode"),
       peers: value("gossip.peers"),

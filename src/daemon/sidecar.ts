@@ -1,8 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { hostname, networkInterfaces } from "node:os";
-import { type LocalServer, startServer } from "../api/server.ts";
 import type { SessionService } from "../api/service.ts";
-import { daemonSocketPath } from "../api/socket-path.ts";
 import { OperatorError } from "../base/operator-error.ts";
 import { isIpv6, parseAddress } from "../net/address.ts";
 import { Driver, type DriverOptions } from "../net/driver.ts";
@@ -13,12 +11,18 @@ import { clusterIdentity } from "../wire/keyring.ts";
 import { type Configuration, resolveNodeName } from "./configuration.ts";
 import { logCoreEvent } from "./core-log.ts";
 import { watchEventLoop } from "./event-loop-delay.ts";
+import {
+  closeLocalSockets,
+  type LocalSocketPaths,
+  type LocalSockets,
+  openLocalSockets,
+  socketWarnings,
+} from "./local-sockets.ts";
 import type { Log } from "./log.ts";
 import { collectStats, type StatsSources } from "./stats.ts";
 import { readVersion } from "./version.ts";
 
-export interface Sidecar {
-  readonly socketPath: string;
+export interface Sidecar extends LocalSocketPaths {
   readonly node: string;
   /** Resolves if it cannot go on; the process should end, and be started again. */
   readonly failed: Promise<OperatorError>;
@@ -42,19 +46,20 @@ export async function startSidecar(options: {
   });
   const onCloned = () => fail(cloned());
   const driver = await Driver.start(driverOptions(configuration, node, chosen, log, onCloned));
+  warnings.push(...socketWarnings(configuration.local));
   warnings.push(...bufferWarnings(configuration, driver), ...portWarnings(configuration, driver));
   for (const warning of warnings) log.warn("warning", { text: warning });
   const version = readVersion();
   const startedMs = driver.now().monotonicMs;
   const { cluster } = configuration;
-  let server: LocalServer | undefined;
+  const sockets: LocalSockets = { apps: undefined, stats: undefined };
   const sources: StatsSources = {
     version,
     node,
     cluster,
     startedMs,
     driver,
-    server: () => server,
+    sockets,
     eventLoopDelayMs: watchEventLoop(),
     warnings,
   };
@@ -62,21 +67,19 @@ export async function startSidecar(options: {
     hello: () => ({ version, node, cluster, state: driver.replica.phase }),
     stats: () => collectStats(sources),
   });
-  const socketPath = configuration.local.socket || daemonSocketPath();
-  try {
-    server = await startServer({ path: socketPath, service, log: (...line) => log.warn(...line) });
-  } catch (error) {
+  const { local } = configuration;
+  const paths = await openLocalSockets(sockets, { local, service, log }).catch(async (error) => {
     await driver.close();
     throw error;
-  }
-  log.info("started", { node, cluster, socket: socketPath, interface: chosen.address });
+  });
+  log.info("started", { node, cluster, socket: paths.socketPath, interface: chosen.address });
   let closing: Promise<void> | undefined;
   const close = async () => {
-    await server?.close();
+    await closeLocalSockets(sockets);
     await driver.close();
   };
   return {
-    socketPath,
+    ...paths,
     node,
     failed,
     close() {

@@ -1,7 +1,7 @@
-import type { LocalServer } from "../api/server.ts";
 import type { Peer } from "../core/membership/peer.ts";
 import type { Driver } from "../net/driver.ts";
 import type { EventLoopDelayMs } from "./event-loop-delay.ts";
+import type { LocalSockets } from "./local-sockets.ts";
 import { membershipWarnings, standingOf } from "./peer-standing.ts";
 import { describeWays, pathWarnings } from "./peer-ways.ts";
 
@@ -11,7 +11,8 @@ export interface StatsSources {
   readonly cluster: string;
   readonly startedMs: number;
   readonly driver: Driver;
-  readonly server: () => LocalServer | undefined;
+  /** Not open yet at the start. */
+  readonly sockets: LocalSockets;
   readonly eventLoopDelayMs: () => EventLoopDelayMs;
   /** What an operator should not overlook; see `startSidecar`. */
   readonly warnings: readonly string[];
@@ -23,7 +24,7 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
   const { replica, transport } = driver;
   const { store, counters } = replica;
   const now = driver.now();
-  const server = sources.server();
+  const { apps, stats } = sources.sockets;
   const memory = process.memoryUsage();
   return {
     version: sources.version,
@@ -75,10 +76,12 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
     store: counters.store,
     buffers: replica.buffers,
     local: {
-      clients: server?.clients ?? 0,
-      watching: server?.watching ?? 0,
-      tracked: server?.tracked ?? 0,
-      ...server?.counters,
+      clients: apps?.clients ?? 0,
+      statsClients: stats?.clients ?? 0,
+      watching: apps?.watching ?? 0,
+      tracked: apps?.tracked ?? 0,
+      /** Of both sockets. */
+      ...apps?.counters,
     },
     cpuMicros: Math.round(process.cpuUsage().user + process.cpuUsage().system),
     eventLoopDelayMs: sources.eventLoopDelayMs(),

@@ -231,6 +231,8 @@ export const limits = {
   // Local socket.
   localFrameBytesMax: 2_097_152,
   localClientsMax: 4_096,
+  /** Of the stats socket: who may only look on must not use up what apps need. */
+  localStatsClientsMax: 16,
   /** Replies queued for a client that does not read; above it is paused, then dropped. */
   localBacklogBytesMax: 16_777_216,
   localBacklogMsMax: 10_000,
@@ -245,6 +247,8 @@ export const limits = {
   destroyAllPerTurnMax: 2_000,
   /** After so many requests of one client the others have their turn. */
   localRequestsPerTurnMax: 32,
+  /** And of one on the stats socket, where a request may cost a hundred times as much. */
+  localStatsPerTurnMax: 1,
   /** And with more than this unread, no more is read before its next turn. */
   localUnreadBytesMax: 16_384,
   watchesPerClientMax: 16,

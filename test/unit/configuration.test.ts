@@ -95,6 +95,9 @@ function otherValueOf(key: ConfigurationKey): string {
   if (key === "log.level") return "warn";
   if (key === "gossip.faultDropRate") return "0.25";
   if (key === "gossip.ttl") return "77";
+  if (key === "local.socketMode") return "0600";
+  if (key === "local.statsSocketMode") return "0640";
+  if (key === "local.directoryMode") return "0700";
   const value = schema[key].default;
   if (typeof value === "boolean") return String(!value);
   return typeof value === "number"
@@ -173,7 +176,8 @@ describe("environment", () => {
   });
 
   test("variables of other programs are left alone", () => {
-    assert.equal(load({ environment: { SESSIONCASTER: "1", PATH: "/bin" } }).entries.length, 21);
+    const { origins } = load({ environment: { SESSIONCASTER: "1", PATH: "/bin" } });
+    assert.deepEqual(new Set(Object.values(origins)), new Set(["default"]));
   });
 });
 
@@ -264,11 +268,19 @@ describe("keys of the file", () => {
 describe("values", () => {
   const groups = ["224.0.0.0", "239.255.255.255", "ff02::1", "ff15::5343"];
   const interfaces = ["auto", "eth0", "10.0.0.7", "Ethernet 2", "::1", "fe80::1%eth0"];
+  const oddModes = ["", "0", "0x1b0", "00660", "0o660", "rw-rw----", " 0660", "2660", "1660"];
+  const socketModesRefused = [...oddModes, "0666", "0662", "0664", "0661", "0670", "0760", "0060"];
+  const directoryModesRefused = [...oddModes, "0755", "0751", "0777", "1750", "0650", "0070"];
   const peersRefused = ["a,", "a:0", "a:65536", "a b", "a:b", "[::1", "http://a"];
   const cases: readonly (readonly [ConfigurationKey, readonly string[], readonly string[]])[] = [
     ["node", ["", "a", "App-1.example_x", "x".repeat(64)], ["a b", "ä", "x".repeat(65), "a/b"]],
     ["cluster", ["a"], ["", "a b"]],
     ["local.socket", ["", "/run/a b.sock"], ["x".repeat(104), "a\0b"]],
+    ["local.socketMode", ["0660", "660", "0600", "0620", "0640"], socketModesRefused],
+    ["local.statsSocketMode", ["0660", "600"], socketModesRefused],
+    ["local.directoryMode", ["0750", "700", "0710", "0770"], directoryModesRefused],
+    ["local.insecureDirectory", ["true", "false"], ["yes", ""]],
+    ["local.statsSocket", ["", "/run/stats.sock"], ["x".repeat(104), "a\0b"]],
     ["gossip.mode", ["multicast", "unicast"], ["", "broadcast", "Unicast"]],
     ["gossip.peers", ["", "a", "a.b-c:1,10.0.0.7", "[::1]:9,::1,[fe80::1%eth0]"], peersRefused],
     ["gossip.group", groups, ["223.1.1.1", "240.0.0.1", "fd00::1", "ff02::1%eth0", "ff02:::1", ""]],
@@ -298,6 +310,12 @@ describe("values", () => {
       }
     });
   }
+
+  test("what a mode must not give to everybody, it can give to a group", () => {
+    const { remedy } = refusal({ file: fileOf({ local: { socketMode: "0666" } }) });
+    assert.match(remedy, /"0660" \(owner and group\).*nothing for others.*into its group/);
+    assert.equal(refusal({ file: fileOf({ local: { socketMode: 660 } }) }).code, "E_CONFIG_VALUE");
+  });
 
   test("a wrong flag is named by the flag", () => {
     assert.match(refusal({ flags: { "gossip.port": "x" } }).fact, /"x" \(flag: --port\)$/);
