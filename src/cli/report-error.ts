@@ -19,7 +19,7 @@ export function reportError(error: unknown): number {
     return 1;
   }
   if (isSessioncastError(error)) {
-    const remedy = remedies.get(error.code);
+    const remedy = isDenied(error.cause) ? remedyOfDenied : remedies.get(error.code);
     printError(`sessioncast: ${sentences(error.message, remedy)} (${error.code})`);
     return 1;
   }
@@ -39,6 +39,13 @@ const remedies: ReadonlyMap<string, string> = new Map([
   ["SESSIONCAST_FORBIDDEN", "Name the socket that apps use with --socket (local.socket)"],
   ["SESSIONCAST_PROTOCOL", "Use the same version of sessioncast for the sidecar and this command"],
 ]);
+
+const remedyOfDenied = "Run this as a user who is in the group of the socket and its directory";
+
+/** The sidecar may well run; see `local.socketMode`. */
+function isDenied(cause: unknown): boolean {
+  return cause instanceof Error && "code" in cause && cause.code === "EACCES";
+}
 
 function sentences(...parts: readonly (string | undefined)[]): string {
   const known = parts.filter((part) => part !== undefined);

@@ -159,16 +159,16 @@ export class Connection {
     });
     socket.on("data", (chunk: Buffer) => this.#receive(link, chunk));
     socket.on("error", (cause: Error) => {
-      this.#fail(link, () => unavailable(this.#breakMessage(link), cause));
+      this.#fail(link, () => unavailable(this.#breakMessage(link, cause), cause));
     });
     socket.on("close", () => this.#fail(link, () => unavailable(this.#breakMessage(link))));
     this.#holdProcess();
   }
 
-  #breakMessage(link: Link): string {
-    return link.stage === "ready"
-      ? "the connection to the sidecar broke"
-      : `no sidecar answers at ${link.path}`;
+  #breakMessage(link: Link, cause?: NodeJS.ErrnoException): string {
+    if (link.stage === "ready") return "the connection to the sidecar broke";
+    if (cause?.code === "EACCES") return `this user may not use the socket ${link.path}`;
+    return `no sidecar answers at ${link.path}`;
   }
 
   #receive(link: Link, chunk: Buffer): void {

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { chmodSync } from "node:fs";
 import { createServer, type Server, Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { startServer } from "../../src/api/server.ts";
+import { reportError } from "../../src/cli/report-error.ts";
 import { type Client, connect, createClient, SessioncastError } from "../../src/client/connect.ts";
 import { PendingRequests } from "../../src/client/pending-requests.ts";
 import { limits } from "../../src/protocol/limits.ts";
@@ -51,6 +53,23 @@ function clientFor(t: TestContext, socket: string, timeoutMs = hour): Client {
   t.after(() => client.close());
   return client;
 }
+
+test("a socket that this user may not use is not said to be without a sidecar", async (t) => {
+  const { path } = await serveFake(t);
+  chmodSync(path, 0);
+  // Root may use whatever there is.
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) process.seteuid?.(54_321);
+  const error = await connect({ socket: path, timeoutMs: 1_000 }).catch((reason) => reason);
+  if (isRoot) process.seteuid?.(0);
+  assert.ok(unavailable(error), String(error));
+  assert.equal(error.message, `this user may not use the socket ${path}`);
+  const written = t.mock.method(process.stderr, "write", () => true);
+  assert.equal(reportError(error), 1);
+  written.mock.restore();
+  const [text] = written.mock.calls[0]?.arguments ?? [];
+  assert.match(String(text), /socket \S+\. Run this as .*group.* \(SESSIONCAST_UNAVAILABLE\)/);
+});
 
 test("without a sidecar everything rejects at once, long before the timeout", async (t) => {
   const path = socketPathFor(t);
