@@ -93,8 +93,8 @@ export interface DestroyAllResult {
   /** Of the last of the destroys; undefined: there was nothing to destroy. */
   readonly stamp: string | undefined;
   /**
-   * False: this node had to give up sessions for lack of room, and cannot tell whether some of them
-   * were this owner's.
+   * False: this node knows of sessions that it does not hold, for lack of room or since they are
+   * still on their way, and cannot tell whether some of them are this owner's.
    */
   readonly complete: boolean;
 }

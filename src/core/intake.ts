@@ -35,7 +35,7 @@ export class Intake {
   readonly #counters: Counters;
   readonly #blurred: (id: string) => void;
 
-  /** `blurred`: somebody has written to a session of which there is only a stub. */
+  /** `blurred`: somebody has written to a session of which there is only a stub, or a part. */
   constructor(
     codec: DeltaCodec,
     store: Store,
@@ -67,8 +67,8 @@ export class Intake {
 
   /**
    * A session that was asked for. Whether all that the peer has of it has been looked at.
-   * Undefined: the peer has only a part of what there is a stub of, or what is over by now, and may
-   * have been used elsewhere since.
+   * Undefined: the peer has only a part, as this node has or not even that, or what is over by now,
+   * and may have been used elsewhere since.
    */
   takeFound(peer: Peer, block: Uint8Array, now: Now): boolean | undefined {
     const deltas = this.#decode(block) ?? [];
@@ -78,6 +78,7 @@ export class Intake {
       const isPart = delta.life === undefined && this.#store.hasStub(delta.id);
       const outcome = isPart ? "late" : this.#apply(peer, delta, now);
       if (outcome === "stub" || outcome === "skewed") whole = false;
+      else if (this.#store.lacksLife(delta.id)) whole = undefined;
       else if (outcome === "late" && this.#store.hasStub(delta.id)) whole = undefined;
     }
     return whole;
@@ -138,7 +139,9 @@ export class Intake {
   /** That a session was destroyed is worth a record even where the rest is missing. */
   #applyPart(peer: Peer, delta: SessionDelta, now: Now): Outcome {
     if (delta.life?.alive === false || !this.#store.hasStub(delta.id)) {
-      return this.#apply(peer, delta, now);
+      const outcome = this.#apply(peer, delta, now);
+      if (outcome === "changed" && this.#store.lacksLife(delta.id)) this.#blurred(delta.id);
+      return outcome;
     }
     if (this.#isSkewed(peer, delta, now)) return "skewed";
     this.#counters.stream.stubDeltas += 1;

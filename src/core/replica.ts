@@ -263,7 +263,7 @@ export class Replica {
    */
   knows(id: string, write?: Stamp): boolean {
     const isTelling = this.#join.phase !== "joining" || this.#fetcher.isAbsent(id);
-    if ((!isTelling || this.store.lacks(id)) && !this.store.has(id)) return false;
+    if (this.store.lacks(id) || (!isTelling && !this.store.has(id))) return false;
     if (write === undefined) return true;
     const record = this.store.peek(id);
     if (write.tag === tagOf(this.#options.boot) && record?.gaveUp !== true) return true;

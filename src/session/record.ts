@@ -110,6 +110,11 @@ function isFresh(stamp: Stamp, since: Stamp): boolean {
   return stamp.tag === since.tag && stamp.time >= since.time;
 }
 
+/** Whether its create or a destroy is part of it. What has none is no session to anybody yet. */
+export function hasLife({ life }: SessionState): boolean {
+  return life.stamp.time > 0;
+}
+
 /**
  * Whether a state provably includes the write of this stamp: it still shows, or everything that it
  * can have written has been replaced. False does not mean that it does not.
@@ -128,7 +133,7 @@ function includesWrite(state: SessionState, write: Stamp): boolean {
  * it belongs to.
  */
 export function showsWrite(state: SessionState, write: Stamp): boolean {
-  return state.life.stamp.time > 0 && includesWrite(state, write);
+  return hasLife(state) && includesWrite(state, write);
 }
 
 export function findAttribute(state: SessionState, name: string): Attribute | undefined {

@@ -5,6 +5,7 @@ import type { StoredRecord } from "../../src/core/store/stored-record.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { hashId } from "../../src/session/fingerprint.ts";
 import { clusterIdentity } from "../../src/wire/keyring.ts";
+import { lifeKey } from "./model.ts";
 import type { PeerWaits } from "./peer-waits.ts";
 import type { Life, SimNode } from "./sim-node.ts";
 import { hold } from "./violation.ts";
@@ -161,7 +162,7 @@ export class CheckedClient {
     const { holders, wasJoining, endSlot, isKnown } = elsewhere;
     const { life } = node;
     const { wallMs } = node.clock.at(this.#shell.nowMs);
-    if (life?.stores === undefined || life.replica.store.has(id)) return;
+    if (life?.stores === undefined || life.stores.known(id)?.cells.has(lifeKey)) return;
     const joins = life.replica.phase === "joining" && isKnown && this.#isKnown(node, id);
     if (wasJoining && !joins) return;
     if (endSlot > 0 && endSlot <= Math.floor(wallMs / limits.expirySlotMs)) return;

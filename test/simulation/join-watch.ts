@@ -1,6 +1,6 @@
 import type { CoreEvent } from "../../src/core/outbox.ts";
 import type { Issued } from "./issued.ts";
-import { isOver, type ModelSession } from "./model.ts";
+import { isOver, lifeKey, type ModelSession } from "./model.ts";
 import { type Life, type SimNode, tombstoneRetentionMs } from "./sim-node.ts";
 import { hold } from "./violation.ts";
 
@@ -49,13 +49,28 @@ export class JoinWatch {
       const whole = this.#shell.issued.joinedWith(id, model);
       if (isOver(whole.forgetAtMs(tombstoneRetentionMs), wallMs, -2)) continue;
       if (isOver(model.forgetAtMs(tombstoneRetentionMs), wallMs, -2)) continue;
+      if (this.#isAskedFor(node, id)) continue;
       const known = node.life?.stores?.known(id);
-      // A donor without room gives what it knows: that there is such a session.
-      if (known === undefined && node.life?.replica.store.lacks(id)) continue;
       const missing = known === undefined ? "all" : model.missingFrom(known);
       const fact = () => `${node.label} lacks ${missing} of ${id} when it says it is in sync`;
       hold(missing === undefined, "in-sync-is-complete", fact);
     }
+  }
+
+  /**
+   * A donor that has evicted a session since gives what it knows: that there is one. This may stay
+   * all that the joining node has, beside a part without life that the stream brought, if whoever
+   * asks for it waits for a fetch instead of being told that there is none. So may what it had no
+   * room for itself.
+   */
+  #isAskedFor(node: SimNode, id: string): boolean {
+    const { life } = node;
+    if (life === undefined || life.replica.knows(id)) return false;
+    const held = life.stores?.known(id);
+    if (held === undefined && node.tiny) return true;
+    const hasEvicted = (donor: SimNode) =>
+      donor.life?.stores?.evictedSince(id, life.startedMs) !== undefined;
+    return !held?.cells.has(lifeKey) && this.#donorsOf(node).some(hasEvicted);
   }
 
   #donorsOf(joiner: SimNode): SimNode[] {

@@ -510,6 +510,13 @@ const stubs: readonly PlantedBug[] = [
     why: "a client is shown the part of a session that was written last, as if it were all",
   },
   {
+    name: "a part without life is taken for all there is",
+    file: "core/store/store.js",
+    find: "return this.lacksLife(id);",
+    replace: "return false;",
+    why: "a session is denied whose create is on its way, or that a donor had evicted",
+  },
+  {
     name: "a transfer leaves out the stubs",
     file: "core/reconcile/outgoing-transfer.js",
     find: "if (stubs.length > 0)",

@@ -5,7 +5,7 @@ import { type Hash64, hashId } from "../../src/session/fingerprint.ts";
 import type { SessionDelta } from "../../src/session/record.ts";
 import { clusterIdentity } from "../../src/wire/keyring.ts";
 import type { Issued } from "./issued.ts";
-import { cellsOf, grantedMs, isOver, ModelSession } from "./model.ts";
+import { cellsOf, grantedMs, isOver, lifeKey, ModelSession } from "./model.ts";
 import { hold } from "./violation.ts";
 
 interface Shadow {
@@ -13,6 +13,8 @@ interface Shadow {
   readonly record: StoredRecord;
   /** Wall time when it last changed: a late change may set an end that is over already. */
   readonly changedMs: number;
+  /** As it was when it last changed, peers have all said that they do not have it. */
+  isGone: boolean;
 }
 
 export interface WatchOptions {
@@ -52,6 +54,12 @@ export class StoreWatch {
       const outcome = restamp(correction, wallMs);
       this.#afterRestamp(correction.acceptedTime);
       return outcome;
+    };
+    const nobodyHas = store.nobodyHas.bind(store);
+    store.nobodyHas = (id) => {
+      nobodyHas(id);
+      const shadow = this.#shadows.get(id);
+      if (shadow !== undefined) shadow.isGone = true;
     };
     const sweep = store.sweep.bind(store);
     store.sweep = (wallMs) => {
@@ -114,6 +122,10 @@ export class StoreWatch {
     if (view === undefined) {
       const fact = () => `${label} hides ${id} too early`;
       hold(wallMs >= this.#certainUntilMs(id), "visible-until-its-end", fact);
+      // An update without its create is proof that there was a session.
+      const isPart = model !== undefined && !model.cells.has(lifeKey);
+      const isGone = this.#shadows.get(id)?.isGone === true;
+      hold(!isPart || isGone, "a-part-is-no-answer", () => `${label} denies ${id}, and has a part`);
       return;
     }
     const name = () => `${label} shows ${id}`;
@@ -198,7 +210,8 @@ export class StoreWatch {
       hold(lost === undefined, "own-write-wins", () => `${name()}: ${lost?.[0]} was older`);
     }
     const changedMs = changed ? wallMs : (held?.changedMs ?? wallMs);
-    this.#shadows.set(id, { model, record: applied.record, changedMs });
+    const isGone = held?.isGone === true && !changed;
+    this.#shadows.set(id, { model, record: applied.record, changedMs, isGone });
     return applied;
   }
 

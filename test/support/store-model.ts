@@ -8,6 +8,7 @@ import { measureBytes, type StoredRecord } from "../../src/core/store/stored-rec
 import { fingerprintOf } from "../../src/session/fingerprint.ts";
 import {
   findAttribute,
+  hasLife,
   ownerName,
   type SessionDelta,
   type SessionState,
@@ -103,6 +104,7 @@ export function assertSound(store: Store): void {
     digest.high ^= high;
     digest.low ^= low;
     alive += Number(record.life.alive);
+    assert.equal(store.lacks(record.id), !hasLife(record), "peers are asked for what has no life");
     assert.equal(store.find(record.id), record, "what hangs in a leaf is found by its id");
     const dead = !record.life.alive && record.life.stamp.time > 0;
     assert.equal(record.place, dead ? "tombstones" : "sessions");
@@ -136,6 +138,8 @@ export function assertSound(store: Store): void {
   assert.deepEqual(store.trie.root, digest, "the digest is that of records and stubs");
   assert.equal(store.recordCount, records.length);
   assert.equal(store.live.size, alive);
+  const isSure = stubs === 0 && !store.stubs.lackSome && records.every(hasLife);
+  assert.equal(store.lackSome, !isSure, "what has gone is not asked for");
   assertIndexed(
     store,
     records.filter(({ life }) => life.alive),

@@ -32,8 +32,8 @@ export const logoutCommand: CommandModule<object, Arguments> = {
     if (outcome.complete) return;
     process.exitCode = 1;
     printError(
-      "sessioncast: this node has given up sessions for lack of room, and cannot tell whose they " +
-        "were. Run it on a node that has not (stubs 0 in stats)",
+      "sessioncast: this node does not hold all sessions that it knows of, and cannot tell whose " +
+        "they are. Run it on a node that has room for all (stubs 0 in stats), or again in a moment",
     );
   },
 };

@@ -1,7 +1,7 @@
 import type { DeltaCodec, DeltaPacker } from "../../protocol/delta-codec.ts";
 import { type Chunk, type Credit, type Fetch, Tag, type Want } from "../../protocol/frames.ts";
 import { framesBytesMax, limits } from "../../protocol/limits.ts";
-import { wholeDelta } from "../../session/record.ts";
+import { hasLife, wholeDelta } from "../../session/record.ts";
 import type { Counters } from "../counters.ts";
 import type { Peer } from "../membership/peer.ts";
 import type { Outbox } from "../outbox.ts";
@@ -57,17 +57,18 @@ export class Donor {
   /** Answers for one session, by its content if that fits a datagram. */
   onFetch(peer: Peer, fetch: Fetch): void {
     const { nonce } = fetch;
-    if (!this.#store.has(fetch.id)) {
+    const record = this.#store.find(fetch.id);
+    // A part without life says no more than a stub: that there is, or was, such a session.
+    if (record === undefined || !hasLife(record)) {
       const tag = this.#store.lacks(fetch.id) ? Tag.evicted : Tag.absent;
       this.#outbox.unicast(peer.address, [{ tag, nonce }]);
       return;
     }
     this.#counters.reconcile.fetchesServed += 1;
-    const record = this.#store.find(fetch.id);
-    if (record !== undefined) this.#packer.add(wholeDelta(record), Number.POSITIVE_INFINITY);
+    this.#packer.add(wholeDelta(record), Number.POSITIVE_INFINITY);
     const whole = this.#packer.take();
     const block = whole.length <= foundBytesMax ? whole : whole.subarray(0, 0);
-    const kept = record?.gaveUp === false;
+    const kept = !record.gaveUp;
     this.#outbox.unicast(peer.address, [{ tag: Tag.found, nonce, kept, block }]);
   }
 

@@ -35,13 +35,14 @@ interface Fetch {
 /**
  * Asks peers for single sessions that this node cannot tell about. While it is joining, that is any
  * that it does not hold: saying "no session" then would log users out at every deploy. Later it is
- * one of which there is only a stub, and one of which a client knows a write that has not arrived
- * here. One question per session, however many clients wait for it.
+ * one of which there is only a stub, or a part without life, and one of which a client knows a
+ * write that has not arrived here. One question per session, however many clients wait for it.
  *
  * It is settled by whoever has the session, or by a node that is complete and has not; where a
  * write is asked for, by the state that includes it, or by the answer of the node that wrote it.
  * What clients ask for, however often, makes no flood: asks are limited, and absences remembered.
- * Where there is a stub, there was a session: then only all peers together can say that it is gone.
+ * Where there is a stub or a part, there was a session: then only all peers together can say that
+ * it is gone.
  */
 export class Fetcher {
   readonly #store: Store;
@@ -131,7 +132,12 @@ export class Fetcher {
 
   /** Said while this node has the session itself, it does not count once it has evicted that. */
   #noteWithout(fetch: Fetch, peer: Peer): void {
-    if (!this.#store.has(fetch.id)) fetch.without.add(peer);
+    if (!this.#isHere(fetch.id)) fetch.without.add(peer);
+  }
+
+  /** Whether it is held, and not only a part of it. */
+  #isHere(id: string): boolean {
+    return this.#store.has(id) && !this.#store.lacks(id);
   }
 
   /** Somebody has written to this session, so what others said before does not count any more. */
@@ -151,10 +157,10 @@ export class Fetcher {
     if (complete) this.#absences.clear();
     else this.#absences.tick(nowMs);
     for (const [nonce, fetch] of this.#fetches) {
-      if (this.#store.has(fetch.id)) fetch.without.clear();
+      if (this.#isHere(fetch.id)) fetch.without.clear();
       if (this.#isSettled(fetch, complete)) this.#end(nonce, true);
       else if (complete && this.#isGone(peers, fetch)) {
-        this.#store.dropStub(fetch.id);
+        this.#store.nobodyHas(fetch.id);
         this.#end(nonce, true, true);
       } else if (nowMs >= fetch.giveUpMs) this.#end(nonce, false);
       else if (nowMs >= fetch.askDueMs) {
@@ -209,7 +215,7 @@ export class Fetcher {
 
   #isSettled(fetch: Fetch, complete: boolean): boolean {
     if (fetch.write === undefined) {
-      return this.#store.has(fetch.id) || (complete && !this.#store.lacks(fetch.id));
+      return !this.#store.lacks(fetch.id) && (complete || this.#store.has(fetch.id));
     }
     const held = this.#store.peek(fetch.id);
     return held !== undefined && showsWrite(held, fetch.write);

@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import { assert } from "../../base/assert.ts";
 import { fingerprintOf, type Hash64, type HashKey, hashId } from "../../session/fingerprint.ts";
 import { merge } from "../../session/merge.ts";
-import type { SessionDelta } from "../../session/record.ts";
+import { hasLife, type Life, type SessionDelta } from "../../session/record.ts";
 import { type Correction, earliestTime, restamp } from "../../session/restamp.ts";
 import { zeroStamp } from "../../session/stamp.ts";
 import type { Counters } from "../counters.ts";
@@ -15,7 +15,6 @@ import { LiveSessions } from "./live-sessions.ts";
 import { measureBytes, StoredRecord } from "./stored-record.ts";
 import {
   compareHashes,
-  isUnknown,
   laterSlot,
   type Stub,
   Stubs,
@@ -54,6 +53,8 @@ export class Store {
   readonly #leaves = new LeafLists();
   readonly #wheel = new ExpiryWheel();
   readonly live = new LiveSessions();
+  /** Ids of records without life of which peers may have the rest. */
+  readonly #parts = new Set<string>();
   /** Undefined: nobody wants to know, and nothing is spent on it. */
   observer: Observer | undefined;
 
@@ -96,17 +97,23 @@ export class Store {
   }
 
   /**
-   * Whether such a session may exist though it is not held: a stub says so, or one was dropped.
-   * Only peers can tell.
+   * Whether such a session may exist though there is nothing of it to show: a stub says so, or one
+   * was dropped, or an update came without the create that it belongs to. Only peers can tell.
    */
   lacks(id: string): boolean {
     if (!this.lackSome) return false;
-    return !this.has(id) && (this.stubs.lackSome || this.stubs.has(this.#hash(id)));
+    if (this.has(id)) return this.lacksLife(id);
+    return this.stubs.lackSome || this.stubs.has(this.#hash(id));
+  }
+
+  /** Whether it is held without its life, of which peers may have the rest. */
+  lacksLife(id: string): boolean {
+    return this.#parts.has(id);
   }
 
   /** Whether there may be sessions that this node does not hold, whatever their ids. */
   get lackSome(): boolean {
-    return this.stubs.size > 0 || this.stubs.lackSome;
+    return this.stubs.size > 0 || this.stubs.lackSome || this.#parts.size > 0;
   }
 
   /** Whether there is a stub of it. */
@@ -114,8 +121,9 @@ export class Store {
     return this.stubs.size > 0 && !this.has(id) && this.stubs.has(this.#hash(id));
   }
 
-  /** Nobody has the session of this stub. */
-  dropStub(id: string): void {
+  /** Nobody has this session. A part of it is kept for its time, and asked about if it changes. */
+  nobodyHas(id: string): void {
+    this.#parts.delete(id);
     this.stubs.drop(this.#hash(id));
   }
 
@@ -146,7 +154,7 @@ export class Store {
     const difference = { high: high ^ fingerprint.high, low: low ^ fingerprint.low };
     this.trie.toggle(record.leaf, difference);
     if (record.expiry !== expiry) record.ownDeadlineMs = undefined;
-    this.#index(record, delta, before.alive);
+    this.#index(record, delta, before);
     noteNewest(record, delta);
     this.#wheel.schedule(record, forgetAt, wallMs);
     // What comes back from a peer was there all the time.
@@ -159,9 +167,11 @@ export class Store {
     if (change !== undefined) this.observer?.(id, change);
   }
 
-  #index(record: StoredRecord, delta: SessionDelta, wasAlive: boolean): void {
-    const { alive } = record.life;
-    if (alive !== wasAlive) {
+  #index(record: StoredRecord, delta: SessionDelta, before: Life): void {
+    const { alive, stamp } = record.life;
+    if (stamp.time === 0) this.#parts.add(record.id);
+    else if (before.stamp.time === 0) this.#parts.delete(record.id);
+    if (alive !== before.alive) {
       if (alive) this.live.add(record);
       else this.live.remove(record);
     } else if (alive && mayChangeOwner(delta)) this.live.updateOwner(record);
@@ -246,29 +256,12 @@ export class Store {
   }
 
   /**
-   * A peer has a stub. Who does not know of the record takes it over; of two stubs the one of the
-   * later version stays, and then that with the greater fingerprint. So the state of one who has
-   * the record spreads among those who do not, and all come to rest also when nobody has it. Any
-   * fingerprint is better than an unknown one.
+   * A peer has a stub. Who holds a part of the record at least has more to give than that.
    * Whether the stub was new here; undefined: there was no room for it.
    */
   meet(stub: Stub, wallMs: number): boolean | undefined {
     if (stub.endSlot > 0 && stub.endSlot <= currentSlot(wallMs)) return false;
-    if (this.#leaves.holds(stub.idHash)) return false;
-    const own = this.stubs.find(stub.idHash);
-    if (own === undefined) {
-      if (this.stubs.full) return undefined;
-      this.stubs.put(stub);
-      return true;
-    }
-    const order = compareHashes(stub.fingerprint, own.fingerprint);
-    const version = Math.max(own.version, stub.version);
-    const endSlot = laterSlot(own.endSlot, stub.endSlot);
-    if (order === 0) this.stubs.put({ ...own, version, endSlot });
-    else if (isUnknown(own)) this.stubs.put({ ...stub, version });
-    else if (isUnknown(stub)) return false;
-    else if ((stub.version - own.version || order) > 0) this.stubs.put(stub);
-    return false;
+    return this.#leaves.holds(stub.idHash) ? false : this.stubs.meet(stub);
   }
 
   /**
@@ -328,7 +321,7 @@ export class Store {
   }
 
   #place(record: StoredRecord): void {
-    const dead = !record.life.alive && record.life.stamp.time > 0;
+    const dead = !record.life.alive && hasLife(record);
     const bytes = measureBytes(record);
     if (dead) {
       if (record.place === "sessions") this.#sessions.delete(record.id);
@@ -389,6 +382,7 @@ export class Store {
 
   #unlink(record: StoredRecord): void {
     this.#wheel.remove(record);
+    this.#parts.delete(record.id);
     if (record.life.alive) this.live.remove(record);
     record.place = "none";
     this.trie.toggle(record.leaf, record.fingerprint);

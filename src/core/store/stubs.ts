@@ -1,4 +1,5 @@
 import type { Hash64 } from "../../session/fingerprint.ts";
+import { hasLife } from "../../session/record.ts";
 import type { Counters } from "../counters.ts";
 import type { DigestTrie } from "./digest-trie.ts";
 import { slotOf } from "./expiry-wheel.ts";
@@ -130,6 +131,30 @@ export class Stubs {
     this.#bytes += stub.bytes;
     if (stub.endSlot > 0) this.#nextEnd = Math.min(this.#nextEnd, stub.endSlot);
     return difference.high !== 0 || difference.low !== 0;
+  }
+
+  /**
+   * A peer's stub, of a record that is not held. Who does not know of it takes it over; of two
+   * stubs the one of the later version stays, and then that with the greater fingerprint. So the
+   * state of one who has the record spreads among those who do not, and all come to rest also when
+   * nobody has it. Any fingerprint is better than an unknown one.
+   * Whether the stub was new here; undefined: there was no room for it.
+   */
+  meet(stub: Stub): boolean | undefined {
+    const own = this.find(stub.idHash);
+    if (own === undefined) {
+      if (this.full) return undefined;
+      this.put(stub);
+      return true;
+    }
+    const order = compareHashes(stub.fingerprint, own.fingerprint);
+    const version = Math.max(own.version, stub.version);
+    const endSlot = laterSlot(own.endSlot, stub.endSlot);
+    if (order === 0) this.put({ ...own, version, endSlot });
+    else if (isUnknown(own)) this.put({ ...stub, version });
+    else if (isUnknown(stub)) return false;
+    else if ((stub.version - own.version || order) > 0) this.put(stub);
+    return false;
   }
 
   /** Whether there was one. */
@@ -293,7 +318,7 @@ function leafOf(idHash: Readonly<Hash64>): number {
 /** What is left of a record, which is forgotten then. */
 export function stubOf(record: StoredRecord, forgetAtMs: number): Stub {
   const { idHash, fingerprint, life } = record;
-  const dead = !life.alive && life.stamp.time > 0;
+  const dead = !life.alive && hasLife(record);
   const bytes = dead ? 0 : measureBytes(record);
   return { idHash, fingerprint, endSlot: slotOf(forgetAtMs), bytes, version: 0 };
 }
