@@ -116,6 +116,30 @@ test("a session too large for a datagram is pulled once, not at every question",
   assert.equal(lone.outbox.framesOf(Tag.want).length, 1, "nothing else was waiting");
 });
 
+test("a transfer that began before a write was asked for does not answer for it", () => {
+  const lone = withReadyPeer();
+  const tooLarge = { tag: Tag.found, kept: true, block: new Uint8Array(0) } as const;
+  const last = { tag: Tag.chunk, index: 0, last: true, bytes: new Uint8Array(0) } as const;
+  const early = fetch(lone, { time: lone.peerTime, tag: peerTag });
+  lone.receive({ ...tooLarge, nonce: early.nonce });
+  const before = onlyOf(lone.outbox.framesOf(Tag.want));
+  lone.outbox.takeSent();
+  lone.nowMs += 1;
+  const late = fetch(lone, { time: lone.peerTime, tag: peerTag });
+  lone.receive({ ...tooLarge, nonce: late.nonce });
+  lone.receive({ ...last, transfer: before.transfer });
+  lone.tick();
+  assert.equal(lone.outbox.fetches.length, 1);
+  const after = onlyOf(lone.outbox.framesOf(Tag.want));
+  assert.notEqual(after.transfer, before.transfer);
+  lone.receive({ ...last, transfer: after.transfer });
+  lone.tick();
+  assert.deepEqual(
+    lone.outbox.fetches.map(({ known }) => known),
+    [true, true],
+  );
+});
+
 test("questions get rarer: a client that asks for nonsense cannot make a flood of them", () => {
   const lone = withReadyPeer();
   fetch(lone, { time: lone.peerTime, tag: 2 });

@@ -19,6 +19,7 @@ interface Fetch {
   readonly write: Stamp | undefined;
   readonly key: string;
   readonly tickets: number[];
+  readonly openedMs: number;
   readonly giveUpMs: number;
   askDueMs: number;
   tries: number;
@@ -97,12 +98,15 @@ export class Fetcher {
   }
 
   /** A transfer ended, and what it brought has been merged. */
-  onTransferEnded({ peer, ranges, skipped }: IncomingTransfer, completed: boolean): void {
+  onTransferEnded(transfer: IncomingTransfer, completed: boolean): void {
+    const { peer, ranges, skipped, beganMs } = transfer;
     for (const [nonce, fetch] of this.#fetches) {
       const kept = fetch.pulledFrom.get(peer);
       if (kept === undefined) continue;
       const leaf = this.#store.leafOf(fetch.id);
-      const isHere = ranges.some(({ level, prefix }) => level === leafLevel && prefix === leaf);
+      const isAsked = ranges.some(({ level, prefix }) => level === leafLevel && prefix === leaf);
+      // One that began before may bring the state from before the write that is asked for.
+      const isHere = isAsked && beganMs >= fetch.openedMs;
       // What waits behind a transfer that fails is dropped with it.
       if (isHere || !completed) fetch.pulledFrom.delete(peer);
       if (!isHere) continue;
@@ -196,6 +200,7 @@ export class Fetcher {
       write,
       key,
       tickets: [],
+      openedMs: nowMs,
       giveUpMs,
       askDueMs: nowMs,
       tries: 0,

@@ -17,6 +17,8 @@ export class IncomingTransfer {
   readonly id: number;
   readonly peer: Peer;
   readonly ranges: readonly TrieRange[];
+  /** When the donor was first asked: it gives no state older than that. */
+  readonly beganMs: number;
   /** Records of this transfer that changed something here. */
   changes = 0;
   /** Records that this node did not look at, for want of room or since their clock is ahead. */
@@ -34,6 +36,7 @@ export class IncomingTransfer {
     this.id = id;
     this.peer = peer;
     this.ranges = ranges;
+    this.beganMs = nowMs;
     this.#creditDueMs = nowMs + limits.transferCreditMs;
     this.#progressMs = nowMs;
   }
