@@ -369,12 +369,9 @@ function decodeResult(reader: MsgpackReader): WriteResult {
 }
 
 function decodeReport(reader: MsgpackReader): Record<string, unknown> {
-  const bytes = decodeReportReply(reader);
-  try {
-    return unpackReport(bytes);
-  } catch {
-    throw malformedReply();
-  }
+  const report = unpackReport(decodeReportReply(reader));
+  if (report === undefined) throw malformedReply();
+  return report;
 }
 
 /** How long ids and names may be is for the sidecar to say. */

@@ -1,13 +1,16 @@
 import { Packr, Unpackr } from "msgpackr";
 import type { PackedAttribute } from "../api/request-encoder.ts";
 import { invalid } from "./errors.ts";
+import { isReport, isValue } from "./value-walk.ts";
 
 /**
  * Values are MessagePack. Without records every object is a plain map, which clients in other
  * languages read as well; records would need a table of keys that all writers share. Dates are
- * MessagePack timestamps. Sets, typed arrays, regular expressions and large integers use
- * extensions of msgpackr. A Map comes back as an object, and a key `__proto__` inside a value as
- * `__proto_`: msgpackr renames it, so that no stored value can change a prototype.
+ * MessagePack timestamps. Sets, typed arrays and large integers use extensions of msgpackr. A Map
+ * comes back as an object, and a key `__proto__` inside a value as `__proto_`: msgpackr renames it,
+ * so that no stored value can change a prototype.
+ *
+ * The only file that knows msgpackr, which never sees octets that `value-walk.ts` has not passed.
  */
 const packr = new Packr({
   useRecords: false,
@@ -23,6 +26,8 @@ const unpackr = new Unpackr({
   // The bytes lie in the receive buffer of the socket: a view would change under the app's hands.
   copyBuffers: true,
 });
+
+const notValue = "an attribute holds bytes that are no value";
 
 /** Where the value lies that is unpacked; one for all, since unpacking never waits. */
 const range = { start: 0, end: 0 };
@@ -40,7 +45,10 @@ export interface PackedAttributes {
   readonly absent: readonly string[];
 }
 
-/** Throws SESSIONCAST_INVALID for a value that cannot be packed (a symbol, a cycle). */
+/**
+ * Throws SESSIONCAST_INVALID for a value that cannot be packed (a symbol, a cycle) or could not be
+ * unpacked again (an Error, a regular expression, more than 256 levels of nesting).
+ */
 export function packAttributes(values: object): PackedAttributes {
   const attributes: PackedAttribute[] = [];
   const absent: string[] = [];
@@ -58,12 +66,13 @@ export function packAttributes(values: object): PackedAttributes {
 export function unpackValue(buffer: Buffer, start: number, end: number): unknown {
   const textStart = startOfText(buffer, start, end);
   if (textStart > 0) return buffer.toString("utf8", textStart, end);
+  if (!isValue(buffer, start, end)) throw invalid(notValue);
   range.start = start;
   range.end = end;
   try {
     return unpackr.unpack(buffer, range);
   } catch (cause) {
-    throw invalid("an attribute holds bytes that are not MessagePack", cause);
+    throw invalid(notValue, cause);
   }
 }
 
@@ -74,8 +83,9 @@ function startOfText(buffer: Buffer, start: number, end: number): number {
   return tag === 0xd9 && end - start === 2 + (buffer[start + 1] as number) ? start + 2 : 0;
 }
 
-export function unpackReport(bytes: Uint8Array): Record<string, unknown> {
-  return reportUnpackr.unpack(bytes);
+/** Undefined: it is none. */
+export function unpackReport(bytes: Uint8Array): Record<string, unknown> | undefined {
+  return isReport(bytes) ? reportUnpackr.unpack(bytes) : undefined;
 }
 
 /**
@@ -94,10 +104,15 @@ export function setOwn(target: Record<string, unknown>, name: string, value: unk
   }
 }
 
+/** What could be stored and not be read again would make the whole session unreadable. */
 function packValue(value: unknown): Uint8Array {
+  let bytes: Uint8Array;
   try {
-    return packr.pack(value);
+    bytes = packr.pack(value);
   } catch (cause) {
     throw invalid("an attribute has a value that cannot be packed", cause);
   }
+  const isReadable = typeof value !== "object" || isValue(bytes, 0, bytes.length);
+  if (!isReadable) throw invalid("an attribute has a value that could not be unpacked again");
+  return bytes;
 }

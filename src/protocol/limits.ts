@@ -263,6 +263,8 @@ export const limits = {
   clientBacklogBytesMax: 67_108_864,
   /** So many requests leave at once, without waiting for the end of the turn. */
   clientRequestsPerWrite: 16,
+  /** How deep lists and objects may nest in a value: less than a stack bears. */
+  valueDepthMax: 256,
   clientReconnectMsMin: 25,
   clientReconnectMsMax: 1_000,
   /** After such a silence of the sidecar a client's copies do not count any more. */

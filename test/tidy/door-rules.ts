@@ -17,22 +17,25 @@ const doors: Readonly<Record<string, Door>> = {
   session: { rooms: ["base"], packages: [], builtins: [] },
   protocol: { rooms: ["base", "session"], packages: [], builtins: [] },
   core: { rooms: pureRooms, packages: ["lru-cache"], builtins: [] },
-  wire: { rooms: pureRooms, packages: ["msgpackr"], builtins: ["node:crypto", "node:buffer"] },
+  wire: { rooms: pureRooms, packages: [], builtins: ["node:crypto", "node:buffer"] },
   net: {
     rooms: [...pureRooms, "core", "wire"],
     packages: [],
     builtins: ["node:dgram", "node:dns", "node:os", "node:fs"],
   },
-  api: { rooms: [...pureRooms, "core"], packages: ["msgpackr"], builtins: "any" },
+  api: { rooms: [...pureRooms, "core"], packages: [], builtins: "any" },
   client: { rooms: [...pureRooms, "api"], packages: ["lru-cache", "msgpackr"], builtins: "any" },
   adapters: { rooms: ["client", "base"], packages: [], builtins: "any" },
   daemon: {
     rooms: [...pureRooms, "core", "wire", "net", "api", "client", "adapters"],
-    packages: ["lru-cache", "msgpackr"],
+    packages: ["lru-cache"],
     builtins: "any",
   },
   cli: { rooms: ["client", "daemon", "base", "api"], packages: ["yargs"], builtins: "any" },
 };
+
+/** A general decoder builds what octets name: nothing reaches it but by the file that guards it. */
+const packageOwners: ReadonlyMap<string, string> = new Map([["msgpackr", "src/client/values.ts"]]);
 
 /** Connections are local only: a stream socket is opened by the local API and by its client. */
 const streamModules = ["node:net", "node:tls", "node:http", "node:https", "node:http2"];
@@ -67,6 +70,8 @@ function judge(path: string, room: string, door: Door, specifier: string): strin
   if (specifier.startsWith("node:") || builtinModules.includes(specifier)) {
     return judgeBuiltin(room, door, specifier);
   }
+  const owner = packageOwners.get(packageOf(specifier)) ?? path;
+  if (owner !== path) return `only ${owner} may import package ${packageOf(specifier)}`;
   if (door.packages.includes(packageOf(specifier))) return undefined;
   return `room ${room} must not import package ${packageOf(specifier)}`;
 }
