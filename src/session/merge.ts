@@ -41,8 +41,9 @@ export function merge(
     changed = true;
   }
   const { length } = state.attributes;
+  const indexes = delta.attributes.length > scannedMax ? indexesOf(state.attributes) : undefined;
   for (const attribute of delta.attributes) {
-    if (mergeAttribute(state, attribute, idHash, fingerprint)) changed = true;
+    if (mergeAttribute(state, attribute, idHash, fingerprint, indexes)) changed = true;
   }
   // An array that grows has room for sixteen more, which a million records would keep for nothing.
   if (state.attributes.length > length) state.attributes = state.attributes.slice();
@@ -60,22 +61,40 @@ function raiseFloor(state: SessionState, floor: Stamp, idHash: Hash64, fingerpri
   state.attributes.length = kept;
 }
 
+/** So many names are sought one by one; a peer may send a million, which would take for ever. */
+const scannedMax = 512;
+
+function indexesOf(attributes: readonly Attribute[]): Map<string, number> {
+  return new Map(attributes.map(({ name }, index) => [name, index]));
+}
+
+/** Where the attribute of that name is; negative: there is none. */
+function indexOf(attributes: readonly Attribute[], name: string): number {
+  for (let index = 0; index < attributes.length; index++) {
+    if ((attributes[index] as Attribute).name === name) return index;
+  }
+  return -1;
+}
+
 function mergeAttribute(
   state: SessionState,
   incoming: Attribute,
   idHash: Hash64,
   fingerprint: Hash64,
+  indexes: Map<string, number> | undefined,
 ): boolean {
   if (compareStamps(incoming.stamp, state.floor) < 0) return false;
   const { attributes } = state;
-  for (let index = 0; index < attributes.length; index++) {
+  const { name } = incoming;
+  const index = indexes === undefined ? indexOf(attributes, name) : (indexes.get(name) ?? -1);
+  if (index >= 0) {
     const held = attributes[index] as Attribute;
-    if (held.name !== incoming.name) continue;
     if (!attributeWins(incoming, held)) return false;
     swap(fingerprint, idHash, "attribute", incoming.name, held.stamp, incoming.stamp);
     attributes[index] = incoming;
     return true;
   }
+  indexes?.set(name, attributes.length);
   attributes.push(incoming);
   xorInto(fingerprint, hashComponent(idHash, "attribute", incoming.name, incoming.stamp));
   return true;

@@ -57,11 +57,9 @@ function movesOf(state: SessionState, correction: Correction): Map<string, Stamp
 
 /** The earliest of all stamps that the state has. */
 export function earliestTime(state: SessionState): number {
-  return Math.min(
-    ...stampsOf(state)
-      .map(({ time }) => time)
-      .filter((time) => time > 0),
-  );
+  let earliest = Number.POSITIVE_INFINITY;
+  for (const { time } of stampsOf(state)) if (time > 0) earliest = Math.min(earliest, time);
+  return earliest;
 }
 
 function stampsOf({ life, floor, expiry, attributes }: SessionState): Stamp[] {

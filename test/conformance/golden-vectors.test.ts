@@ -18,12 +18,10 @@ import {
   frameFromJson,
   frameToJson,
   hashHex,
-  type Vectors,
+  readVectors,
 } from "../support/golden-form.ts";
 
-// The compiled test lies elsewhere: the vectors are found from the root of the repository.
-const path = join(process.cwd(), "test", "conformance", "vectors.json");
-const vectors = JSON.parse(readFileSync(path, "utf8")) as Vectors;
+const vectors = readVectors();
 
 for (const { name, secret, ...identity } of vectors.clusters) {
   const sealed = secret === null ? undefined : Buffer.from(secret, "hex");

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Frame } from "../../src/protocol/frames.ts";
 import type { Hash64 } from "../../src/session/fingerprint.ts";
 import type { SessionDelta } from "../../src/session/record.ts";
@@ -62,6 +64,12 @@ export interface Vectors {
   readonly blocks: readonly BlockVector[];
   readonly datagrams: readonly DatagramVector[];
   readonly seals: readonly SealVector[];
+}
+
+/** The compiled tests lie elsewhere: the vectors are found from the root of the repository. */
+export function readVectors(): Vectors {
+  const path = join(process.cwd(), "test", "conformance", "vectors.json");
+  return JSON.parse(readFileSync(path, "utf8")) as Vectors;
 }
 
 function hexOf(octets: Uint8Array): string {

@@ -92,7 +92,10 @@ export function currentSlot(wallMs: number): number {
   return Math.floor(wallMs / limits.expirySlotMs);
 }
 
+/** In 2106, when stamps are long used up: a stub, and its place in a transfer, have 32 bits. */
+const lastSlot = 0x7ffffffe;
+
 /** The slot in which what ends then is forgotten; 0: never, as `atMs`. */
 export function slotOf(atMs: number): number {
-  return Math.ceil(atMs / limits.expirySlotMs);
+  return Math.min(Math.ceil(atMs / limits.expirySlotMs), lastSlot);
 }

@@ -1,0 +1,109 @@
+/**
+ * Tries inputs on the parsers of foreign octets:
+ *
+ *     npm run fuzz -- --list                                  which targets there are
+ *     npm run fuzz -- <target> [--seconds 60] [--seed 1]      until stopped, or for so long
+ *     npm run fuzz -- <target> --replay <hex>                 one input again
+ *
+ * `all` in place of a target takes each in turn, for a minute if nothing else is said. Prints the
+ * seed, how many inputs were tried and how fast; the exit code is 1 after a find.
+ */
+import { parseArgs } from "node:util";
+import { type Find, fuzz, type Outcome } from "./fuzzer.ts";
+import { HangWatch } from "./hang-watch.ts";
+import type { FuzzTarget } from "./target.ts";
+import { targets } from "./targets.ts";
+
+interface Wishes {
+  readonly seconds: number;
+  readonly seed: number;
+}
+
+const statusEveryMs = 10_000;
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function replayCommand(target: string): string {
+  return `replay: npm run fuzz -- ${target} --replay `;
+}
+
+async function run(target: FuzzTarget, { seconds, seed }: Wishes): Promise<Outcome> {
+  const startMs = performance.now();
+  const endMs = startMs + seconds * 1_000;
+  let statusMs = startMs + statusEveryMs;
+  const watch = new HangWatch(target.bytesMax, replayCommand(target.name));
+  const status = (executions: number) => {
+    const perSecond = Math.round((executions * 1_000) / (performance.now() - startMs));
+    return `${target.name}: seed ${seed}, ${executions} executions, ${perSecond}/s`;
+  };
+  const outcome = await fuzz(target, {
+    seed,
+    trying: (input) => watch.trying(input),
+    isOver(executions) {
+      const nowMs = performance.now();
+      if (nowMs >= statusMs) {
+        statusMs = nowMs + statusEveryMs;
+        print(status(executions));
+      }
+      return nowMs >= endMs;
+    },
+  });
+  await watch.end();
+  const { executions, corpusSize, features, find } = outcome;
+  print(`${status(executions)}, ${features} features, corpus of ${corpusSize}`);
+  if (find !== undefined) describe(find, seed);
+  return outcome;
+}
+
+function describe({ target, input, error }: Find, seed: number): void {
+  print(`FIND in ${target}, seed ${seed}: ${error instanceof Error ? error.stack : String(error)}`);
+  print(`input: ${input.length} octets: ${input.toString("hex")}`);
+  print(replayCommand(target) + input.toString("hex"));
+}
+
+async function replay(target: FuzzTarget, hex: string): Promise<number> {
+  const input = Buffer.from(hex, "hex");
+  const watch = new HangWatch(Math.max(target.bytesMax, input.length), replayCommand(target.name));
+  watch.trying(input);
+  try {
+    print(`holds: ${(await target.run(Buffer.from(input))).join(", ")}`);
+    return 0;
+  } catch (error) {
+    describe({ target: target.name, input, error }, 0);
+    return 1;
+  } finally {
+    await watch.end();
+  }
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      list: { type: "boolean", default: false },
+      seconds: { type: "string" },
+      seed: { type: "string", default: "1" },
+      replay: { type: "string" },
+    },
+  });
+  const [name] = positionals;
+  const chosen = name === "all" ? targets : targets.filter((target) => target.name === name);
+  const [first] = chosen;
+  if (values.list || first === undefined) {
+    for (const { name: known, about } of targets) print(`${known.padEnd(14)} ${about}`);
+    return values.list ? 0 : 2;
+  }
+  if (values.replay !== undefined) return await replay(first, values.replay);
+  const endless = chosen.length > 1 ? 60 : Number.POSITIVE_INFINITY;
+  const seconds = values.seconds === undefined ? endless : Number(values.seconds);
+  let finds = 0;
+  for (const target of chosen) {
+    const { find } = await run(target, { seconds, seed: Number(values.seed) });
+    if (find !== undefined) finds += 1;
+  }
+  return finds > 0 ? 1 : 0;
+}
+
+process.exitCode = await main();
