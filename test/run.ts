@@ -15,7 +15,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
-const roomsByDefault = ["unit", "property", "conformance", "simulation", "tidy", "cluster"];
+const roomsByDefault = ["unit", "property", "fuzz", "conformance", "simulation", "tidy", "cluster"];
 const compiledFolder = dirname(fileURLToPath(import.meta.url));
 const sourceFolder = join(compiledFolder, "..", "..", "test");
 /** What Node 20 calls a test that the pattern leaves out; later versions do not mention it. */

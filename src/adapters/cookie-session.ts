@@ -61,7 +61,17 @@ export function fromStored(
     const endMs = Math.max(isTouched ? expiresAt : storedMs, nowMs + graceMs);
     if (endMs > storedMs) cookie.expires = new Date(endMs).toISOString();
   }
-  return { ...attributes, cookie };
+  return { ...withoutPrototype(attributes), cookie };
+}
+
+/**
+ * Frameworks copy a session name by name, and to assign `__proto__` is to change what a session is.
+ * It stays stored, and no framework hands it out.
+ */
+export function withoutPrototype<T extends object>(attributes: T): T {
+  if (!Object.hasOwn(attributes, "__proto__")) return attributes;
+  const kept = Object.entries(attributes).filter(([name]) => name !== "__proto__");
+  return Object.fromEntries(kept) as T;
 }
 
 /** What a stored session says of its length; undefined: its cookie has none. */

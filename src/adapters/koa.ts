@@ -1,6 +1,7 @@
 import { EventEmitter } from "node:events";
 import { Baseline, partsOf } from "./baseline.ts";
 import type { Visit } from "./consistency.ts";
+import { withoutPrototype } from "./cookie-session.ts";
 import { SessionEngine, type StoreOptions } from "./session-engine.ts";
 
 export type SessioncastStoreOptions = StoreOptions;
@@ -171,7 +172,7 @@ function withEnd(
   attributes: Readonly<Record<string, unknown>>,
   expiresAt: number | undefined,
 ): KoaSession {
-  const { [endName]: _stored, ...session } = attributes;
+  const { [endName]: _stored, ...session } = withoutPrototype(attributes);
   if (expiresAt === undefined || lengthOf(attributes) === undefined) return session;
   return { ...session, [endName]: Math.max(expiresAt - beyondCookieMs, Date.now() + graceMs) };
 }

@@ -55,7 +55,7 @@ function askWho(socket: Socket, answered: (report: ReadonlyMap<string, string>) 
 }
 
 /** Whoever it is may speak another protocol: what cannot be read is left out. */
-function readHello(frame: Buffer): Map<string, string> {
+export function readHello(frame: Buffer): Map<string, string> {
   const fields = new Map<string, string>();
   const reader = new MsgpackReader();
   reader.reset(frame, 0, frame.length);

@@ -15,7 +15,9 @@ export function stampText({ time, tag }: Stamp): string {
 /** Throws SESSIONCAST_INVALID for what is no stamp. */
 export function parseStamp(text: unknown): Stamp {
   const parts = typeof text === "string" ? /^(\d{1,7})-(-?\d{1,10})-(\d{1,10})$/.exec(text) : null;
-  if (parts === null) throw invalid("a stamp is not one that an earlier write returned");
-  const [high, low, tag] = [Number(parts[1]), Number(parts[2]), Number(parts[3])];
-  return { time: high * two32 + (low >>> 0), tag };
+  const [high, low, tag] = [Number(parts?.[1]), Number(parts?.[2]), Number(parts?.[3])];
+  const time = high * two32 + (low >>> 0);
+  const isStamp = low === (low | 0) && Number.isSafeInteger(time) && tag < two32;
+  if (!isStamp) throw invalid("a stamp is not one that an earlier write returned");
+  return { time, tag };
 }

@@ -9,6 +9,7 @@ import {
 } from "./configuration-schema.ts";
 import { findJsonFault } from "./json-fault.ts";
 import { nearestKey, nearestName } from "./nearest-name.ts";
+import { escapeUnseen } from "./shown-text.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 export type ConfigurationFlags = {
@@ -77,7 +78,7 @@ function unknownVariable(variable: string): OperatorError {
   const nearest = nearestName(variable, [...keyOfVariable.keys(), fileVariable]);
   return new OperatorError(
     "E_CONFIG_KEY",
-    `the environment variable ${variable} is not known`,
+    `the environment variable ${showKey(variable)} is not known`,
     `Remove it or correct its name; the nearest known one is ${nearest}`,
   );
 }
@@ -196,7 +197,7 @@ const shownCharactersMax = 80;
 
 /** As JSON, cut to a line: a wrong value may be a whole file pasted in. */
 export function showValue(value: unknown): string {
-  const json = JSON.stringify(value) ?? String(value);
+  const json = escapeUnseen(JSON.stringify(value) ?? String(value));
   return json.length <= shownCharactersMax ? json : `${json.slice(0, shownCharactersMax)}…`;
 }
 

@@ -1,4 +1,5 @@
 import { type LogLevel, logLevels } from "./configuration-schema.ts";
+import { escapeUnseen } from "./shown-text.ts";
 
 export type LogFields = Readonly<Record<string, string | number | boolean>>;
 
@@ -43,14 +44,8 @@ export function createLog(options: LogOptions): Log {
 /** Printable ASCII without space, quote, equals sign and backslash needs no quotes. */
 const barePattern = /^[!#-<>-[\]-~]+$/;
 
-/**
- * Fields may carry what a peer sent. Quoting keeps a line a line and leaves no control character
- * for the terminal that shows it; JSON alone lets those from U+007F on pass.
- */
+/** Fields may carry what a peer sent: quoted, with nothing in it that a terminal would obey. */
 function quoted(text: string): string {
   if (barePattern.test(text)) return text;
-  return JSON.stringify(text).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
-    const units = Array.from({ length: character.length }, (_, at) => character.charCodeAt(at));
-    return units.map((unit) => `\\u${unit.toString(16).padStart(4, "0")}`).join("");
-  });
+  return escapeUnseen(JSON.stringify(text));
 }

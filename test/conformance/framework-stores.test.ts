@@ -100,6 +100,22 @@ for (const framework of frameworks) {
     assert.equal(service.count(), 1);
   });
 
+  test(`${name}: an attribute that is called __proto__ changes no session, and stays`, async (t) => {
+    const { store, show, visit, service } = await openShop(t, framework);
+    await visit("/login/ada");
+    const all = { prefix: "", owner: undefined, limit: 9, cursor: "" };
+    const [stored] = service.list(all).sessions;
+    const set = JSON.parse('{"__proto__":{"user":"eve","admin":true,"save":1},"constructor":"c"}');
+    await store.client.patch(stored?.id ?? "", { set });
+    const seen = (await show()) as Record<string, unknown>;
+    assert.deepEqual([seen.user, seen.admin], ["ada", undefined]);
+    await visit("/put/cart/book");
+    assert.equal(((await show()) as Record<string, unknown>).cart, "book");
+    const kept = service.get(stored?.id ?? "")?.attributes.map((attribute) => attribute.name);
+    assert(kept?.includes("__proto__") && kept.includes("constructor"));
+    assert.equal(Reflect.get({}, "admin"), undefined);
+  });
+
   test(`${name}: saving without a change costs a touch now and then`, async (t) => {
     const site = { rolling: true, resave: true };
     const shop = await openShop(t, framework, { site });

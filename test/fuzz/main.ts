@@ -20,6 +20,8 @@ interface Wishes {
 }
 
 const statusEveryMs = 10_000;
+/** Of an error: one that shows a difference of long octets fills the screen. */
+const toldCharactersMax = 4_000;
 
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
@@ -58,7 +60,8 @@ async function run(target: FuzzTarget, { seconds, seed }: Wishes): Promise<Outco
 }
 
 function describe({ target, input, error }: Find, seed: number): void {
-  print(`FIND in ${target}, seed ${seed}: ${error instanceof Error ? error.stack : String(error)}`);
+  const told = String(error instanceof Error ? error.stack : error);
+  print(`FIND in ${target}, seed ${seed}: ${told.slice(0, toldCharactersMax)}`);
   print(`input: ${input.length} octets: ${input.toString("hex")}`);
   print(replayCommand(target) + input.toString("hex"));
 }

@@ -250,7 +250,7 @@ const replica: FuzzTarget = {
   name: "replica",
   about: "a node that is told anything by peers: it lives, within its bounds, and stays readable",
   bytesMax: 8_192,
-  executions: 120,
+  executions: 100,
   corpus,
   breed(input, other, prng, anyhow) {
     const inFrames = breedFrames(anyhow);

@@ -1,7 +1,19 @@
+import { clientTargets } from "./client-targets.ts";
+import { connectionTargets } from "./connection-target.ts";
 import { coreTargets } from "./core-targets.ts";
 import { replicaTargets } from "./replica-target.ts";
+import { serverTargets } from "./server-targets.ts";
 import type { FuzzTarget } from "./target.ts";
+import { textTargets } from "./text-targets.ts";
 import { wireTargets } from "./wire-targets.ts";
 
-/** All that parses what somebody else may have written. */
-export const targets: readonly FuzzTarget[] = [...wireTargets, ...coreTargets, ...replicaTargets];
+/** All that parses what somebody else may have written: a parser that is new gets one here. */
+export const targets: readonly FuzzTarget[] = [
+  ...wireTargets,
+  ...coreTargets,
+  ...replicaTargets,
+  ...serverTargets,
+  ...clientTargets,
+  ...connectionTargets,
+  ...textTargets,
+];

@@ -80,7 +80,7 @@ const datagram: FuzzTarget = {
   name: "datagram",
   about: "whole datagrams: what is read of one can be sent on, or it is refused with a reason",
   bytesMax: limits.datagramBytesMax + 64,
-  executions: 8_000,
+  executions: 5_000,
   corpus: () => [
     ...goldenDatagrams(),
     ...sampled(frameLists(4).map(thatFit), 60)
@@ -156,7 +156,7 @@ const block: FuzzTarget = {
   name: "block",
   about: "blocks of deltas: no more is read than there are octets, and it can be packed again",
   bytesMax: 4_096,
-  executions: 10_000,
+  executions: 6_000,
   corpus: () => [
     ...fromHex(readVectors().blocks),
     ...sampled(fc.array(deltas(everything), { minLength: 1, maxLength: 4 }), 100).map(encodedBlock),

@@ -260,8 +260,14 @@ describe("keys of the file", () => {
   });
 
   test("a control character in a key does not reach the terminal", () => {
-    const { message } = refusal({ file: fileOf({ "\u001b[2J": 1 }) });
-    assert.doesNotMatch(message, /\p{Cc}/u);
+    for (const key of ["\u001b[2J", "\u007f", "\u009b2J", "\u2028", "\u202eedon"]) {
+      const inFile = refusal({ file: fileOf({ [key]: 1 }) });
+      const inSection = refusal({ file: fileOf({ gossip: { [key]: key } }) });
+      const inEnvironment = refusal({ environment: { [`SESSIONCAST_${key}`]: "1" } });
+      for (const { message } of [inFile, inSection, inEnvironment]) {
+        assert.doesNotMatch(message, /[\p{Cc}\p{Cf}\p{Zl}]/u);
+      }
+    }
   });
 });
 
