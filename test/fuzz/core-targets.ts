@@ -29,6 +29,9 @@ const stubBlock: FuzzTarget = {
     const read = readStubs(input);
     if (read === undefined) return ["refused"];
     assert.deepEqual(Buffer.from(packStubs(read)), input);
+    for (const { endSlot, bytes, version } of read) {
+      assert(Math.min(endSlot, bytes, version) >= 0, "columns hold no negative numbers");
+    }
     return read.flatMap(({ endSlot, bytes, version }) => [
       sized("end", endSlot),
       sized("bytes", bytes),
@@ -114,20 +117,20 @@ function plainBlocks(stream: Uint8Array): string[] | undefined {
 function transferStreams(): Buffer[] {
   const records = framed({ kind: "records", bytes: new Uint8Array(40).fill(7) });
   const stubOctets = framed({ kind: "stubs", bytes: packStubs(stubs) });
-  const large = framed({ kind: "records", bytes: new Uint8Array(3_000).fill(1) });
+  const large = framed({ kind: "records", bytes: new Uint8Array(15_000).fill(1) });
   const cuts = [Buffer.from([9]), Buffer.from([1]), Buffer.from([200])];
   return cuts.flatMap((cut) => [
     Buffer.concat([cut, records]),
     Buffer.concat([cut, records, stubOctets, records]),
-    Buffer.concat([cut, large, records]),
+    Buffer.concat([cut, large, records, large, large, records]),
   ]);
 }
 
 const transfer: FuzzTarget = {
   name: "transfer",
   about: "the octets of a transfer, cut anywhere: the blocks that they hold, whatever the cuts",
-  bytesMax: 8_192,
-  executions: 6_000,
+  bytesMax: 65_536,
+  executions: 1_000,
   corpus: transferStreams,
   run(input) {
     const [cut = 0] = input;

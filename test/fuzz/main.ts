@@ -36,13 +36,23 @@ async function run(target: FuzzTarget, { seconds, seed }: Wishes): Promise<Outco
   const endMs = startMs + seconds * 1_000;
   let statusMs = startMs + statusEveryMs;
   const watch = new HangWatch(target.bytesMax, replayCommand(target.name));
+  let last: Buffer = Buffer.alloc(0);
+  process.removeAllListeners("uncaughtException");
+  // Thrown where nobody waits for it, as in the handler of a socket.
+  process.once("uncaughtException", (error) => {
+    describe({ target: target.name, input: last, error }, seed);
+    process.exit(1);
+  });
   const status = (executions: number) => {
     const perSecond = Math.round((executions * 1_000) / (performance.now() - startMs));
     return `${target.name}: seed ${seed}, ${executions} executions, ${perSecond}/s`;
   };
   const outcome = await fuzz(target, {
     seed,
-    trying: (input) => watch.trying(input),
+    trying(input) {
+      last = input;
+      watch.trying(input);
+    },
     isOver(executions) {
       const nowMs = performance.now();
       if (nowMs >= statusMs) {

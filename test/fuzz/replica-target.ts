@@ -228,6 +228,12 @@ function corpus(): Buffer[] {
     Buffer.concat([delta(2), delta(200), passed(5), delta(3), passed(3_000)]),
     Buffer.concat([...pieces, command(3, 0)]),
     Buffer.concat([...creates, command(8, 1), command(9, 0), passed(600), ...used]),
+    Buffer.concat([
+      ...creates,
+      ...Array.from({ length: 12 }, (_, transfer) =>
+        said(transfer % 2, { tag: Tag.want, transfer, ranges: [{ level: 0, prefix: 0 }] }),
+      ),
+    ]),
     Buffer.concat([...transferOf(lone), passed(400), command(3, 0), command(3, 1)]),
     ...extremes(lone.peerTime).map((each) =>
       Buffer.concat([

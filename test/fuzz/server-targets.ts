@@ -198,6 +198,27 @@ function decoded(body: Buffer): Request | BadRequest {
   return decodeRequest(reader);
 }
 
+/** Of all that a request may ask for. */
+function checkLimits(read: Request): void {
+  const ids = [
+    ...("id" in read ? [read.id] : []),
+    ...("newId" in read ? [read.newId] : []),
+    ...("unset" in read ? read.unset.filter((name) => name !== ownerName) : []),
+  ];
+  for (const id of ids) assert(id !== "" && Buffer.byteLength(id) <= limits.sessionIdBytesMax);
+  if ("unset" in read) assert(read.unset.length <= limits.attributesPerSessionMax + 1);
+  const values = "attributes" in read ? read.attributes : "set" in read ? read.set : [];
+  assert(values.length <= limits.attributesPerSessionMax + 1);
+  const times = "lifetime" in read ? Object.values(read.lifetime) : [];
+  if ("idleMs" in read) times.push(read.idleMs);
+  for (const time of times)
+    assert(time === undefined || (time >= 0 && time <= limits.durationMsMax));
+  if ("query" in read) assert(read.query.limit >= 1 && read.query.limit <= limits.listPageMax);
+  if ("ack" in read && read.ack !== undefined) {
+    assert(read.ack.peers <= limits.peersMax && read.ack.timeoutMs <= limits.confirmMsMax);
+  }
+}
+
 const request: FuzzTarget = {
   name: "request",
   about: "requests of apps: read within their limits and written again alike, or refused",
@@ -207,6 +228,7 @@ const request: FuzzTarget = {
   run(input) {
     const read = decoded(input);
     if (read.verb === 0) return [`${read.reason} ${read.requestId > 0}`];
+    checkLimits(read);
     const write = rewrite(read);
     if (write !== undefined) assert.deepEqual(decoded(written(write).subarray(4)), read);
     return [sized(`verb ${read.verb}`, JSON.stringify(read).length), ...Object.keys(read)];

@@ -14,7 +14,11 @@ import { type Features, type FuzzTarget, sized } from "./target.ts";
 /** Either a configuration in which each value is allowed, or an error that a terminal can show. */
 function load(sources: ConfigurationSources): Features {
   try {
-    const { entries } = loadConfiguration(sources);
+    const { entries, configuration: loaded } = loadConfiguration(sources);
+    const { gossip } = loaded;
+    assert(gossip.port >= 1 && gossip.port <= 65_535 && gossip.ttl >= 0 && gossip.ttl <= 255);
+    assert(gossip.faultDropRate >= 0 && gossip.faultDropRate < 1 && gossip.peers.length <= 1_024);
+    assert.match(loaded.node, /^[\w.-]{0,64}$/);
     for (const { key, value } of entries) assert.notEqual(schema[key].read(value), undefined, key);
     const given = entries.filter(({ origin }) => origin !== "default");
     return ["loaded", ...given.map(({ key }) => key)];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Frame } from "../../src/protocol/frames.ts";
+import { type Frame, Tag } from "../../src/protocol/frames.ts";
 import { framesBytesMax, limits } from "../../src/protocol/limits.ts";
 import type { SessionDelta } from "../../src/session/record.ts";
 import { ByteReader } from "../../src/wire/byte-reader.ts";
@@ -118,6 +118,39 @@ function sizesIn(frame: object): string[] {
   });
 }
 
+/** Of all that is counted in a frame. */
+function checkLimits(frame: Frame): void {
+  switch (frame.tag) {
+    case Tag.heartbeat:
+      assert(frame.name.length > 0 && frame.name.length <= limits.nodeNameBytesMax);
+      return;
+    case Tag.fragment:
+      assert(frame.count <= limits.fragmentsPerMessageMax && frame.index < frame.count);
+      return;
+    case Tag.nak: {
+      const sequences = frame.ranges.reduce((sum, { count }) => sum + count, 0);
+      assert(frame.ranges.length <= limits.nakRangesMax && sequences <= limits.nakSequencesMax);
+      return;
+    }
+    case Tag.digest:
+      assert(frame.level <= 3 && frame.nodes.length <= limits.digestNodesPerFrame);
+      return;
+    case Tag.leaves:
+      for (const { records } of frame.leaves) assert(records.length <= limits.leafRecordsMax);
+      return;
+    case Tag.want:
+    case Tag.offer:
+      assert(frame.ranges.length <= limits.rangesPerFrameMax);
+      for (const { level, prefix } of frame.ranges) assert(level <= 8 && prefix < 16 ** level);
+      return;
+    case Tag.credit:
+      assert(frame.missing.length <= limits.creditMissingMax);
+      assert(frame.window <= limits.transferWindowChunks);
+      return;
+    default:
+  }
+}
+
 export const breedFrames = (anyhow: Breed): Breed => {
   return (input, other, prng) => breedSections(input, other, prng, () => anyhow);
 };
@@ -138,6 +171,7 @@ const frames: FuzzTarget = {
     assert(read.length > 0 && read.length <= 31);
     const again = encodedFrames(read);
     assert.deepEqual(again, input, "there is one way to write frames");
+    for (const frame of read) checkLimits(frame);
     return read.flatMap((frame) => sizesIn(frame).map((size) => `${frame.tag} ${size}`));
   },
 };
