@@ -368,7 +368,7 @@ function refusalOf(id: string, size: Size): Refusal | undefined {
   return size.bytes > limits.sessionBytesMax ? "too_large" : undefined;
 }
 
-/** The idle time may be a peer's word, and together they must still be a number that can be sent. */
+/** The idle time may be a peer's word; the end must still be a number that can be sent. */
 function expiryAt(stamp: Stamp, idleMs: number, wallMs: number): Expiry {
   const endMs = Math.min(Math.floor(wallMs) + idleMs, Number.MAX_SAFE_INTEGER);
   return { stamp, idleMs, idleDeadlineMs: idleMs === 0 ? 0 : endMs };

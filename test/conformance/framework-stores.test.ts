@@ -100,7 +100,7 @@ for (const framework of frameworks) {
     assert.equal(service.count(), 1);
   });
 
-  test(`${name}: an attribute that is called __proto__ changes no session, and stays`, async (t) => {
+  test(`${name}: an attribute called __proto__ changes no session, and stays`, async (t) => {
     const { store, show, visit, service } = await openShop(t, framework);
     await visit("/login/ada");
     const all = { prefix: "", owner: undefined, limit: 9, cursor: "" };

@@ -81,7 +81,7 @@ class Script {
     const peer = Math.floor(octet / stepKinds);
     if (kind === Step.frames) this.#receive(peer, readFrames(new ByteReader(body)));
     else if (kind === Step.datagram) {
-      const opened = codec.decode(body);
+      const opened = codec.decode(body, 0);
       if (!opened.ok) return;
       this.#lone.replica.receive(opened.datagram, "peer-d:1", this.#lone.now, "multicast");
     } else if (kind === Step.time)
@@ -96,7 +96,7 @@ class Script {
     const lone = this.#lone;
     const boot = boots[number % boots.length] ?? "";
     const via = number % 2 === 0 ? "unicast" : "multicast";
-    const datagram = { boot, clock: lone.peerTime, frames };
+    const datagram = { boot, counter: lone.nextCounter(), clock: lone.peerTime, frames };
     lone.replica.receive(datagram, `peer-${boot.slice(-1)}:1`, lone.now, via);
     for (const { tag } of frames) this.#features.add(`frame ${tag}`);
   }
@@ -141,7 +141,7 @@ class Script {
     for (const { frames } of outbox.takeSent()) {
       this.#sent += 1;
       assert(encodedFrames(frames).length <= framesBytesMax, "what is sent fits a datagram");
-      assert(codec.decode(codec.encode(frames, replica.clockTime)).ok, "and peers can read it");
+      assert(codec.decode(codec.encode(frames, replica.clockTime), 0).ok, "and peers can read it");
     }
     assert(this.#sent <= 2_000 * (steps + 1), "a peer cannot have a node send without end");
     outbox.takeEvents();

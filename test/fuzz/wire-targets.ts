@@ -5,10 +5,11 @@ import { framesBytesMax, limits } from "../../src/protocol/limits.ts";
 import type { SessionDelta } from "../../src/session/record.ts";
 import { ByteReader } from "../../src/wire/byte-reader.ts";
 import { ByteWriter } from "../../src/wire/byte-writer.ts";
-import { clusterIdentity, DatagramCodec } from "../../src/wire/datagram-codec.ts";
+import { DatagramCodec } from "../../src/wire/datagram-codec.ts";
 import { deltaCodec } from "../../src/wire/delta-codec.ts";
 import { readFrames, writeFrame } from "../../src/wire/frame-codec.ts";
 import { readHeader, writeHeader } from "../../src/wire/header.ts";
+import { clusterIdentity, Keyring } from "../../src/wire/keyring.ts";
 import { frameLists, plain } from "../support/frame-arbitraries.ts";
 import { readVectors } from "../support/golden-form.ts";
 import { deltas, everything } from "../support/session-arbitraries.ts";
@@ -65,14 +66,16 @@ const header: FuzzTarget = {
   about: "the clear part of a datagram: read as it is written, or refused with a reason",
   bytesMax: 64,
   executions: 20_000,
-  corpus: () => goldenDatagrams().map((datagram) => datagram.subarray(0, 48)),
+  corpus: () =>
+    [...goldenDatagrams(), ...fromHex(readVectors().seals)].map((octets) => octets.subarray(0, 56)),
   run(input) {
-    const read = readHeader(input, cluster);
+    const isSealed = ((input[3] ?? 0) & 1) === 1;
+    const read = readHeader(input, { sealed: isSealed, clusterTag: cluster.clusterTag });
     if (typeof read === "string") return [read];
     const again = Buffer.from(input);
     writeHeader(again, read);
     assert.deepEqual(again, input);
-    return ["read", sized("counter", read.counter)];
+    return [`read ${isSealed}`, sized("counter", read.counter)];
   },
 };
 
@@ -93,14 +96,14 @@ const datagram: FuzzTarget = {
     return Buffer.concat([input.subarray(0, clearBytes), body]);
   },
   run(input) {
-    const opened = codec.decode(input);
+    const opened = codec.decode(input, 0);
     if (!opened.ok) return [opened.reject];
     const { boot, clock, frames } = opened.datagram;
     assert.match(boot, /^[0-9a-f]{24}$/);
     assert(Number.isSafeInteger(clock) && clock >= 0);
     const bytes = encodedFrames(frames).length;
     if (bytes > framesBytesMax) return ["fills the room for the seal", ...tagsOf(frames)];
-    const again = codec.decode(codec.encode(frames, clock));
+    const again = codec.decode(codec.encode(frames, clock), 0);
     assert(again.ok);
     assert.deepEqual(again.datagram.frames.map(plain), frames.map(plain));
     return tagsOf(frames);
@@ -218,4 +221,35 @@ const block: FuzzTarget = {
   },
 };
 
-export const wireTargets: readonly FuzzTarget[] = [header, datagram, frames, block];
+const [firstSeal] = readVectors().seals;
+const seals = readVectors().seals.filter(({ cluster, secret, key }) => {
+  return (
+    [cluster, secret, key].join() === [firstSeal?.cluster, firstSeal?.secret, firstSeal?.key].join()
+  );
+});
+const identity = Buffer.from(firstSeal?.secret ?? "", "hex");
+const ring = new Keyring({ identity, use: Buffer.from(firstSeal?.key ?? "", "hex"), open: [] });
+const sealedCodec = new DatagramCodec(
+  "f".repeat(24),
+  clusterIdentity(firstSeal?.cluster ?? "", identity),
+  ring,
+);
+
+const sealed: FuzzTarget = {
+  name: "sealed",
+  about: "sealed datagrams: opened as they were sealed, and with any change not at all",
+  bytesMax: limits.datagramBytesMax + 64,
+  executions: 5_000,
+  corpus: () => fromHex(seals),
+  run(input) {
+    const before = Buffer.from(input);
+    const opened = sealedCodec.decode(input, 0);
+    assert.deepEqual(input, before, "what was received is not written over");
+    if (!opened.ok) return [opened.reject];
+    const known = fromHex(seals).some((each) => each.equals(before));
+    assert(known, "nobody but who has the key can make one");
+    return tagsOf(opened.datagram.frames);
+  },
+};
+
+export const wireTargets: readonly FuzzTarget[] = [header, datagram, sealed, frames, block];
