@@ -283,6 +283,7 @@ function serve(input: Buffer): Features {
     feed: new ChangeFeed((observer) => service.observe(observer), counters),
     writer,
     counters,
+    requestsPerTurnMax: limits.localRequestsPerTurnMax,
     backlogBytesMax: limits.localBacklogBytesMax,
     backlogMsMax: limits.localBacklogMsMax,
     log: () => {},
