@@ -10,6 +10,8 @@ export class Counters {
     badBlocks: 0,
     skewedDeltas: 0,
     lateDeltas: 0,
+    /** Starts of sessions, older than tombstones are kept. */
+    ancientDeltas: 0,
     stubDeltas: 0,
     reassembliesDropped: 0,
     /** Evicted while it waited to be sent, and so many waited that it was not. */
@@ -88,6 +90,8 @@ export class Counters {
     copy: 0,
     /** Sent long before the newest of their boot. */
     stale: 0,
+    /** From elsewhere than where their sender has answered. */
+    strayed: 0,
     /** Frames of who has not shown that it lives, and of former starts of a node. */
     unprovenFrames: 0,
     replacedFrames: 0,

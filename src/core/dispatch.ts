@@ -124,6 +124,7 @@ export class Dispatch {
     switch (frame.tag) {
       case Tag.heartbeat:
         this.#introduce(peer, frame);
+        peer.incoming.noteAnnounced(frame.sequence);
         peer.helloWaits ||= frame.hello;
         return;
       case Tag.ping:
@@ -132,7 +133,7 @@ export class Dispatch {
         return;
       case Tag.delta:
       case Tag.fragment:
-        peer.incoming.expect(frame.sequence, this.#now.monotonicMs);
+        peer.incoming.note(frame.sequence);
         break;
       default:
     }
@@ -151,10 +152,10 @@ export class Dispatch {
         to.peers.leave(peer);
         return;
       case Tag.ping:
-        this.#outbox.unicast(peer.address, [{ tag: Tag.ack, nonce: frame.nonce }]);
+        this.#outbox.unicast(peer.source, [{ tag: Tag.ack, nonce: frame.nonce }]);
         return;
       case Tag.ack:
-        if (to.peers.onAck(peer, frame.nonce) && peer.helloWaits) this.#answerHello(peer);
+        this.#onAck(peer, frame.nonce);
         return;
       case Tag.copies:
         to.group.onCopies(peer, frame, monotonicMs);
@@ -173,9 +174,17 @@ export class Dispatch {
     }
   }
 
+  #onAck(peer: Peer, nonce: number): void {
+    const { monotonicMs } = this.#now;
+    const isUp = this.#to.peers.onAck(peer, nonce, monotonicMs);
+    if (peer.trusted) peer.incoming.open(monotonicMs);
+    if (isUp && peer.helloWaits) this.#answerHello(peer);
+  }
+
   #onHeartbeat(peer: Peer, heartbeat: Heartbeat): void {
     const { monotonicMs } = this.#now;
     this.#introduce(peer, heartbeat);
+    peer.incoming.announce(heartbeat.sequence, monotonicMs);
     if (this.#to.antiEntropy.compare(peer, monotonicMs)) this.#to.confirmations.onEqual(peer);
     if (this.#to.join.phase === "ready") this.#to.refill.from(peer, monotonicMs);
     if (heartbeat.hello) this.#answerHello(peer);
@@ -187,7 +196,6 @@ export class Dispatch {
     this.#to.peers.introduce(peer, heartbeat, monotonicMs);
     peer.clockOffsetMs = heartbeat.wallMs - Math.floor(wallMs);
     peer.heartbeatMs = monotonicMs;
-    peer.incoming.announce(heartbeat.sequence, monotonicMs);
   }
 
   #answerHello(peer: Peer): void {

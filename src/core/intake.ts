@@ -138,6 +138,10 @@ export class Intake {
 
   /** That a session was destroyed is worth a record even where the rest is missing. */
   #applyPart(peer: Peer, delta: SessionDelta, now: Now): Outcome {
+    if (this.#isAncient(delta, now.wallMs)) {
+      this.#counters.stream.ancientDeltas += 1;
+      return "late";
+    }
     if (delta.life?.alive === false || !this.#store.hasStub(delta.id)) {
       const outcome = this.#apply(peer, delta, now);
       if (outcome === "changed" && this.#store.lacksLife(delta.id)) this.#blurred(delta.id);
@@ -165,6 +169,15 @@ export class Intake {
     const isNews = store.adopt(delta, now.wallMs);
     // Of that very part there was the stub.
     return isNews === false && hasRoom ? this.#apply(peer, delta, now) : outcomeOf(isNews);
+  }
+
+  /**
+   * What is sent by the stream was written just before. The start of a session that is older than
+   * tombstones are kept may have been followed by its end, which nobody remembers any more.
+   */
+  #isAncient({ life }: SessionDelta, wallMs: number): boolean {
+    if (life?.alive !== true) return false;
+    return stampWallMs(life.stamp.time) + this.#store.tombstoneRetentionMs < wallMs;
   }
 
   #isSkewed(peer: Peer, delta: SessionDelta, now: Now): boolean {

@@ -9,6 +9,8 @@ export interface Receiver {
   readonly peers: {
     /** Whether it can be told without a look inside that a datagram has been taken in before. */
     isReplayed(boot: BootId, counter: number, via: Via): boolean;
+    /** When a datagram was last left unopened because there were so many. */
+    overlookedMs: number;
   };
   receive(datagram: Datagram, source: Address, now: Now, via: Via): void;
 }
@@ -41,7 +43,12 @@ export class Gate {
     const { boot, counter } = header;
     if (this.#receiver.peers.isReplayed(boot, counter, via)) return this.#refuse("replayed");
     const opened = codec.open(bytes, header, now.monotonicMs);
-    if (!opened.ok) return this.#refuse(opened.reject);
+    if (!opened.ok) {
+      if (opened.reject === "boots_throttled") {
+        this.#receiver.peers.overlookedMs = now.monotonicMs;
+      }
+      return this.#refuse(opened.reject);
+    }
     this.#receiver.receive(opened.datagram, source, now, via);
     return "taken";
   }

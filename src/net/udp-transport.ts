@@ -31,6 +31,8 @@ export interface TransportCounters {
   sendErrors: number;
   socketErrors: number;
   faultDropped: number;
+  /** Came from port 0, where nobody can be answered. */
+  portless: number;
 }
 
 export interface Transport {
@@ -70,6 +72,7 @@ export async function openTransport(
     sendErrors: 0,
     socketErrors: 0,
     faultDropped: 0,
+    portless: 0,
   };
   const unicast = await bindUnicast(options);
   const group = options.mode === "unicast" ? undefined : await bindGroup(options, unicast);
@@ -78,6 +81,11 @@ export async function openTransport(
       counters.socketErrors += 1;
     });
     socket.on("message", (bytes, source) => {
+      // Nobody can be answered there, and to send there is an error that is thrown at once.
+      if (source.port === 0) {
+        counters.portless += 1;
+        return;
+      }
       if (options.faultDropRate > 0 && Math.random() < options.faultDropRate) {
         counters.faultDropped += 1;
         return;
@@ -157,7 +165,12 @@ class UdpTransport implements Transport {
     }
     this.counters.sent += 1;
     this.counters.bytesSent += bytes.length;
-    this.#unicast.send(bytes, port, host, this.#onSent);
+    try {
+      this.#unicast.send(bytes, port, host, this.#onSent);
+    } catch {
+      // An address that no datagram can go to; peers and name servers are to stop no node with it.
+      this.counters.sendErrors += 1;
+    }
   }
 
   readonly #onSent = (error: Error | null): void => {

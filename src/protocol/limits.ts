@@ -13,15 +13,17 @@ export const limits = {
   /** Room for the AEAD tag, kept free in unsealed datagrams too: sizes do not depend on a key. */
   sealBytes: 16,
   /** Counters of a boot that are told apart as new or seen; older ones count as seen (RFC 6479). */
-  replayWindow: 4_096,
+  replayWindow: 16_384,
   /** A datagram may be sent so long before the newest one of its boot that has arrived. */
   freshMs: 10_000,
   /** Of one node at one time. */
   keysMax: 8,
-  /** Sub-keys of boots that are kept, and how many unknown boots are tried in which time. */
+  /** Sub-keys of boots that are kept; how many unknown boots are tried at once, and over time. */
   subKeysMax: 512,
-  bootTrialsMax: 200,
-  bootTrialsEveryMs: 100,
+  bootTrialsBurst: 64,
+  bootTrialsPerMs: 3,
+  /** Who had to leave such datagrams unopened so long ago does not believe to be alone. */
+  throttledMs: 500,
   frameHeaderBytes: 3,
   /** Octets that wait for the kernel to take them: beyond this no delta or repair is added... */
   sendQueuePauseBytes: 262_144,
@@ -133,10 +135,10 @@ export const limits = {
   vouchAskersMax: 16,
   /** Who is suspected says that it lives at most this often. */
   refuteEveryMs: 100,
-  /** A peer that has not proven that it lives is pinged when it speaks, at most this often... */
+  /** A peer that is not up is pinged when it says its name, at most this often... */
   proveEveryMs: 50,
-  /** ...and a newcomer at doubling pauses, up to this, until it answers or is forgotten. */
-  proveEveryMsMax: 2_000,
+  /** ...and again at doubling pauses, so often in all for each time that it says its name. */
+  proofsPerHeartbeat: 3,
   /** A process may be stopped for 2 s just before its heartbeat, and a dead one must show in 3. */
   downAfterMs: 2_800,
   /** Where all of several peers are silent it may be this node that is cut off: patience. */

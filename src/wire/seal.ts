@@ -22,7 +22,7 @@ export type SealReject = "wrong_key" | "bad_seal" | "boots_throttled";
  * The group shares its keys, so any member can speak as any other; see README, "Security".
  */
 export class Seal {
-  readonly #boot: Buffer;
+  readonly #boot: BootId;
   readonly #purpose: string;
   readonly #nonce = Buffer.alloc(nonceBytes);
   /** Sub-keys of boots that have sealed something with them: others cannot fill this. */
@@ -32,28 +32,30 @@ export class Seal {
   #own: SubKey;
 
   constructor(boot: BootId, cluster: string, ring: Keyring) {
-    this.#boot = Buffer.from(boot, "hex");
+    this.#boot = boot;
     this.#purpose = `sessioncast seal 1 ${cluster}`;
     this.#ring = ring;
-    this.#own = this.#subKey(ring.use, this.#boot);
+    this.#own = this.#subKey(ring.use, Buffer.from(boot, "hex"));
   }
 
   /** What the header of the next datagram has to name. */
   get mark(): number {
-    return this.#own.mark;
+    return markOf(this.#own.key);
   }
 
   /** From now on these keys count. The counter goes on, so one that comes back repeats nothing. */
   rekey(ring: Keyring): void {
     this.#ring = ring;
-    this.#own = this.#subKey(ring.use, this.#boot);
-    this.#known.clear();
+    this.#own = this.#subKey(ring.use, Buffer.from(this.#boot, "hex"));
+    for (const [boot, { key }] of this.#known) {
+      if (ring.find(markOf(key))?.fingerprint !== key.fingerprint) this.#known.delete(boot);
+    }
   }
 
   /** In place: the header is complete, and the last octets are free for the tag. */
   seal(datagram: Buffer): void {
     const end = datagram.length - limits.sealBytes;
-    const cipher = createCipheriv(algorithm, this.#own.key, this.#nonceOf(datagram));
+    const cipher = createCipheriv(algorithm, this.#own.secret, this.#nonceOf(datagram));
     cipher.setAAD(datagram.subarray(0, limits.headerBytes));
     cipher.update(datagram.subarray(limits.headerBytes, end)).copy(datagram, limits.headerBytes);
     cipher.final();
@@ -64,8 +66,9 @@ export class Seal {
   open(datagram: Buffer, header: Header, nowMs: number): Buffer | SealReject {
     const key = this.#ring.find(header.keyMark);
     if (key === undefined) return "wrong_key";
-    const known = this.#known.get(header.boot);
-    if (known?.mark === header.keyMark) return this.#open(datagram, known) ?? "bad_seal";
+    const known = header.boot === this.#boot ? this.#own : this.#known.get(header.boot);
+    if (known?.key.fingerprint === key.fingerprint)
+      return this.#open(datagram, known) ?? "bad_seal";
     if (!this.#allowance.take(nowMs)) return "boots_throttled";
     const subKey = this.#subKey(key, datagram.subarray(8, 20));
     const opened = this.#open(datagram, subKey);
@@ -74,9 +77,9 @@ export class Seal {
     return opened;
   }
 
-  #open(datagram: Buffer, { key }: SubKey): Buffer | undefined {
+  #open(datagram: Buffer, { secret }: SubKey): Buffer | undefined {
     const end = datagram.length - limits.sealBytes;
-    const decipher = createDecipheriv(algorithm, key, this.#nonceOf(datagram), gcmOptions);
+    const decipher = createDecipheriv(algorithm, secret, this.#nonceOf(datagram), gcmOptions);
     decipher.setAAD(datagram.subarray(0, limits.headerBytes));
     decipher.setAuthTag(datagram.subarray(end));
     const plain = decipher.update(datagram.subarray(limits.headerBytes, end));
@@ -91,7 +94,7 @@ export class Seal {
 
   #subKey(key: Key, boot: Uint8Array): SubKey {
     const derived = derive(key.secret, this.#purpose, keyBytes, boot);
-    return { mark: markOf(key), key: createSecretKey(derived) };
+    return { key, secret: createSecretKey(derived) };
   }
 
   #remember(boot: BootId, subKey: SubKey): void {
@@ -104,8 +107,9 @@ export class Seal {
 }
 
 interface SubKey {
-  readonly mark: number;
-  readonly key: KeyObject;
+  /** What it is derived from. */
+  readonly key: Key;
+  readonly secret: KeyObject;
 }
 
 const gcmOptions = { authTagLength: limits.sealBytes };
@@ -124,17 +128,20 @@ function isAuthentic(decipher: { final(): Buffer }): boolean {
   }
 }
 
-/** So many boots that are not known may be tried, and each costs a derivation. */
+/**
+ * So many boots that are not known may be tried, and each costs a derivation. A bucket that fills
+ * steadily: of a window, who comes at its end would always find it empty.
+ */
 class Allowance {
-  #untilMs = Number.NEGATIVE_INFINITY;
+  #filledMs = Number.NEGATIVE_INFINITY;
   #left = 0;
 
   take(nowMs: number): boolean {
-    if (nowMs >= this.#untilMs) {
-      this.#untilMs = nowMs + limits.bootTrialsEveryMs;
-      this.#left = limits.bootTrialsMax;
-    }
+    const gained = (nowMs - this.#filledMs) * limits.bootTrialsPerMs;
+    this.#left = Math.min(limits.bootTrialsBurst, this.#left + gained);
+    this.#filledMs = nowMs;
+    if (this.#left < 1) return false;
     this.#left -= 1;
-    return this.#left >= 0;
+    return true;
   }
 }

@@ -558,8 +558,8 @@ const security: readonly PlantedBug[] = [
   {
     name: "the window is off by one",
     file: "core/membership/replay-window.js",
-    find: "if (counter > this.#top)\n            return false;",
-    replace: "if (counter >= this.#top)\n            return false;",
+    find: "if (counter > this.#top ||",
+    replace: "if (counter >= this.#top ||",
     why: "the newest datagram can be sent again",
   },
   {
@@ -572,21 +572,21 @@ const security: readonly PlantedBug[] = [
   {
     name: "the challenge is skipped",
     file: "core/membership/peer.js",
-    find: "return this.wasUp && !this.replaced;",
+    find: 'return this.state === "up" || this.lingers;',
     replace: "return !this.replaced;",
     why: "a recording of the dead enters a node that was started after them",
   },
   {
     name: "a former start of a node is heard still",
     file: "core/membership/peer.js",
-    find: "return this.wasUp && !this.replaced;",
+    find: 'return this.state === "up" || this.lingers;',
     replace: "return this.wasUp;",
     why: "a recording of it counts as news",
   },
   {
     name: "what came before the proof counts as taken",
     file: "core/dispatch.js",
-    find: "peer.incoming.expect(frame.sequence, this.#now.monotonicMs);",
+    find: "peer.incoming.note(frame.sequence);",
     replace: "peer.incoming.accept(frame.sequence, this.#now.monotonicMs);",
     why: "a new node's first writes count as applied and are not",
   },

@@ -101,14 +101,18 @@ export class LoneReplica {
     this.#trust(boot, address);
     receive(frames);
     const peer = this.replica.peers.get(boot);
-    if (peer !== undefined && peer.state !== "up")
-      receive([{ tag: Tag.ack, nonce: peer.challenge }]);
+    if (peer === undefined || peer.name === "" || peer.state === "up") return;
+    const before = this.outbox.takeSent();
+    this.replica.peers.tick(this.nowMs);
+    this.outbox.takeSent();
+    this.outbox.sent.push(...before);
+    receive([{ tag: Tag.ack, nonce: peer.challenge }]);
   }
 
   #trust(boot: BootId, address: Address): void {
     const { peers } = this.replica;
     const peer = peers.get(boot) ?? peers.hear(boot, address, this.nowMs);
-    if (peer !== undefined) peer.wasUp = true;
+    if (peer !== undefined && peer.state === "unproven") peer.lingers = true;
   }
 
   nextCounter(): number {

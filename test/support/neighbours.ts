@@ -57,7 +57,12 @@ export class Neighbours {
     assert(peer !== undefined, "there is room");
     this.suspicion.heard(peer);
     this.peers.introduce(peer, heartbeatOf(name, phase), nowMs);
-    this.peers.onAck(peer, peer.challenge);
+    if (peer.state === "up") return peer;
+    const before = this.outbox.takeSent();
+    this.peers.tick(nowMs);
+    this.outbox.takeSent();
+    this.outbox.sent.push(...before);
+    this.peers.onAck(peer, peer.challenge, nowMs);
     return peer;
   }
 

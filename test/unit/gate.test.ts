@@ -4,7 +4,13 @@ import { protocolVersion, Tag } from "../../src/protocol/frames.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { Keyring } from "../../src/wire/keyring.ts";
 import { GuardedReplica, keysOf, ownBoot, Sender } from "../support/guarded-replica.ts";
-import { blockOf, created, peerAddress, peerHeartbeat } from "../support/lone-replica.ts";
+import {
+  blockOf,
+  created,
+  LoneReplica,
+  peerAddress,
+  peerHeartbeat,
+} from "../support/lone-replica.ts";
 
 const peerBoot = "00000000bbbb000000000002";
 const strangeBoot = "00000000eeee00000000000e";
@@ -278,14 +284,63 @@ test("boots that nobody knows are tried so often, and those that are known alway
     sealed[sealed.length - 1] = (sealed[sealed.length - 1] ?? 0) ^ 1;
     return sealed;
   };
-  node.lone.nowMs += limits.bootTrialsEveryMs;
-  for (let index = 0; index < limits.bootTrialsMax; index++) {
+  node.lone.nowMs += 100;
+  for (let index = 0; index < limits.bootTrialsBurst; index++) {
     assert.equal(node.take(forged(index)), "bad_seal");
   }
   isRefused(node, forged(1), "boots_throttled");
   assert.equal(node.take(deltaOf(node, peer, 1)), "taken");
-  node.lone.nowMs += limits.bootTrialsEveryMs;
-  assert.equal(node.take(forged(2)), "bad_seal");
+  node.codec.rekey(new Keyring(keysOf(2, 1)));
+  assert.equal(node.take(deltaOf(node, peer, 2)), "taken", "a change of keys forgets nobody");
+  node.lone.nowMs += 1;
+  for (let times = 0; times < limits.bootTrialsPerMs; times++) {
+    assert.equal(node.take(forged(times)), "bad_seal");
+  }
+  node.lone.outbox.takeSent();
+  isRefused(node, forged(2), "boots_throttled");
+});
+
+test("who must leave datagrams unopened does not believe to be alone", () => {
+  const lone = new LoneReplica();
+  const { peers } = lone.replica;
+  for (let times = 0; times < 20; times++) {
+    peers.overlookedMs = lone.nowMs;
+    lone.pass(limits.throttledMs - 1);
+    assert.equal(lone.replica.phase, "joining");
+  }
+  lone.pass(limits.throttledMs);
+  assert.equal(lone.replica.phase, "ready");
+});
+
+test("what is taken up to go to another address goes nowhere", () => {
+  const peer = new Sender(peerBoot);
+  const node = metBy(peer);
+  node.take(peer.seal(node.lone.peerTime, { tag: Tag.ping, nonce: 3 }), "unicast", "victim:9");
+  assert.deepEqual(node.lone.outbox.takeSent(), []);
+  assert.equal(node.lone.replica.peers.get(peerBoot)?.address, peerAddress);
+  assert.equal(node.lone.replica.counters.guard.strayed, 1);
+});
+
+test("what a peer that fell silent sent long ago is not taken without a new proof", () => {
+  const peer = new Sender(peerBoot);
+  const node = metBy(peer);
+  const held = [
+    peer.seal(node.lone.peerTime, peerHeartbeat({ sequence: 1 })),
+    deltaOf(node, peer, 1, "held back"),
+  ];
+  node.lone.pass(5_000);
+  assert.equal(node.lone.replica.peers.get(peerBoot)?.state, "down");
+  for (const bytes of held) assert.equal(node.take(bytes), "taken", "by the gate");
+  assert.equal(node.lone.replica.store.recordCount, 0);
+  assert.equal(node.lone.replica.counters.guard.unprovenFrames, 1);
+});
+
+test("recordings of a stream cost nothing before its sender has proven that it lives", () => {
+  const peer = new Sender(peerBoot);
+  const node = new GuardedReplica();
+  node.take(peer.seal(node.lone.peerTime, peerHeartbeat({ sequence: 1 })));
+  node.take(peer.seal(node.lone.peerTime, peerHeartbeat({ sequence: limits.gapAheadMax })));
+  assert.equal(node.lone.replica.buffers.missingSequences, 0);
 });
 
 test("garbage is told from the header alone", () => {

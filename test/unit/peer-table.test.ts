@@ -31,7 +31,7 @@ test("who says its name and answers a ping is up, with what it said of itself", 
   assert.deepEqual(table.told, [], "nobody is told of one that may be dead");
   const { to, nonce } = onlyOf(proofsAsked(table, 0));
   assert.equal(to, "app-1:100");
-  table.peers.onAck(peer, nonce);
+  table.peers.onAck(peer, nonce, 0);
   assert.equal(peer.state, "up");
   assert.deepEqual(table.told, ["peer_up"]);
   assert.deepEqual([peer.name, peer.phase, peer.count, peer.stubs], ["app-1", "ready", 3, 4]);
@@ -44,10 +44,10 @@ test("who has not said its name is asked for nothing until it does", () => {
   const peer = table.peers.hear(bootAt(100), "app-1:100", 0);
   assert(peer !== undefined);
   assert.deepEqual(proofsAsked(table, 0), []);
-  assert.equal(table.peers.onAck(peer, peer.challenge), false);
+  assert.equal(table.peers.onAck(peer, peer.challenge, 0), false);
   assert.equal(peer.state, "unproven", "that may be late, and it dead when its name comes");
   table.peers.introduce(peer, heartbeatOf("app-1"), 1);
-  assert.equal(table.peers.onAck(peer, onlyOf(proofsAsked(table, 1)).nonce), true);
+  assert.equal(table.peers.onAck(peer, onlyOf(proofsAsked(table, 1)).nonce, 1), true);
   assert.equal(peer.state, "up");
 });
 
@@ -55,7 +55,7 @@ test("the answer to another ping proves nothing", () => {
   const table = new Neighbours();
   const peer = late(table, "app-1", 100, 0);
   const { nonce } = onlyOf(proofsAsked(table, 0));
-  table.peers.onAck(peer, nonce + 1);
+  table.peers.onAck(peer, nonce + 1, 0);
   assert.equal(peer.state, "unproven");
 });
 
@@ -70,18 +70,57 @@ test("a known peer is asked for proof when it speaks, and not more often than so
   assert.equal(table.peers.dueMs, 5_000 + limits.proveEveryMs);
   const again = onlyOf(proofsAsked(table, 5_000 + limits.proveEveryMs));
   assert.equal(again.nonce, nonce, "the first answer counts still");
-  assert.deepEqual(proofsAsked(table, 9_000), []);
-  assert.equal(table.counters.membership.proofsAsked, 2);
+  for (const nowMs of [9_000, 9_900]) assert.equal(proofsAsked(table, nowMs).length, 1);
+  assert.deepEqual(proofsAsked(table, 20_000), []);
+  assert.equal(table.counters.membership.proofsAsked, 5, "with the one at its start");
 });
 
-test("a newcomer that says nothing more is asked at doubling pauses until it is forgotten", () => {
+test("each heartbeat of who is not up pays for three pings, at doubling pauses", () => {
   const table = new Neighbours();
   late(table, "app-1", 100, 0);
   const asked: number[] = [];
   for (let nowMs = 0; table.names.length > 0; nowMs = table.peers.dueMs) {
     if (proofsAsked(table, nowMs).length > 0) asked.push(nowMs);
   }
-  assert.deepEqual(asked, [0, 100, 300, 700, 1_500, 3_100, 5_100, 7_100, 9_100]);
+  assert.deepEqual(asked, [0, 100, 300]);
+});
+
+test("an answer that comes late, or from elsewhere, proves nothing", () => {
+  const table = new Neighbours();
+  const peer = late(table, "app-1", 100, 0);
+  const { nonce } = onlyOf(proofsAsked(table, 0));
+  assert.equal(table.peers.onAck(peer, nonce, limits.freshMs + 1), false);
+  table.peers.hear(bootAt(100), "elsewhere:1", 5);
+  assert.equal(table.peers.onAck(peer, nonce, 5), false);
+  table.peers.hear(bootAt(100), "app-1:100", 6);
+  assert.equal(table.peers.onAck(peer, nonce, 6), true);
+});
+
+test("a nonce is drawn anew after a while, so that none can be answered late", () => {
+  const table = new Neighbours();
+  const peer = late(table, "app-1", 100, 0);
+  const { nonce } = onlyOf(proofsAsked(table, 0));
+  late(table, "app-1", 100, limits.freshMs - 1);
+  assert.equal(onlyOf(proofsAsked(table, limits.freshMs - 1)).nonce, nonce);
+  late(table, "app-1", 100, limits.freshMs + 100);
+  const next = onlyOf(proofsAsked(table, limits.freshMs + 100)).nonce;
+  assert.notEqual(next, nonce);
+  assert.equal(table.peers.onAck(peer, nonce, limits.freshMs + 101), false);
+  assert.equal(table.peers.onAck(peer, next, limits.freshMs + 101), true);
+});
+
+test("one that goes while a new start of its name comes is heard to the end, and is not up", () => {
+  const table = new Neighbours();
+  const former = table.beat("app-1", 100, 0, "leaving");
+  assert.equal(former.state, "unproven", "one that was never up stays unheard");
+  const old = table.beat("app-2", 101, 0);
+  table.beat("app-2", 201, 10);
+  assert.deepEqual([old.state, old.trusted], ["down", false]);
+  table.beat("app-2", 101, 100, "leaving");
+  assert.deepEqual([old.state, old.trusted], ["down", true]);
+  table.peers.leave(old);
+  assert.equal(old.trusted, false);
+  assert.equal(former.trusted, false);
 });
 
 test("who never proves that it lives is forgotten soon", () => {
@@ -102,11 +141,19 @@ test("a second heartbeat brings the peer's state up to date and tells nobody", (
   assert.deepEqual(table.told, []);
 });
 
-test("a peer is found at the address that it last spoke from", () => {
+test("a peer is found where it has answered, whoever sends its datagrams on", () => {
   const table = new Neighbours();
-  const peer = table.peers.hear(bootAt(100), "host:1", 0);
-  table.peers.hear(bootAt(100), "host:2", 1);
-  assert.equal(peer?.address, "host:2");
+  const peer = table.beat("app-1", 100, 0);
+  table.peers.hear(bootAt(100), "elsewhere:1", 1);
+  assert.equal(peer.address, "app-1:100");
+  table.peers.markDown(peer);
+  table.peers.hear(bootAt(100), "elsewhere:1", 100);
+  table.peers.introduce(peer, heartbeatOf("app-1"), 100);
+  assert.equal(peer.address, "app-1:100");
+  const { to, nonce } = onlyOf(proofsAsked(table, 100));
+  assert.equal(to, "elsewhere:1");
+  table.peers.onAck(peer, nonce, 100);
+  assert.equal(peer.address, "elsewhere:1");
 });
 
 test("a peer that was down has to prove anew that it lives", () => {
@@ -115,9 +162,9 @@ test("a peer that was down has to prove anew that it lives", () => {
   const { challenge } = peer;
   table.peers.markDown(peer);
   late(table, "app-1", 100, 9_000);
-  table.peers.onAck(peer, challenge);
+  table.peers.onAck(peer, challenge, 9_000);
   assert.equal(peer.state, "down", "the answer of before does not count");
-  table.peers.onAck(peer, onlyOf(proofsAsked(table, 9_000)).nonce);
+  table.peers.onAck(peer, onlyOf(proofsAsked(table, 9_000)).nonce, 9_000);
   assert.equal(peer.state, "up");
   assert.deepEqual(table.told, ["peer_up", "peer_down", "peer_up"]);
 });
@@ -153,7 +200,7 @@ test("one that is down is forgotten after an hour", () => {
 test("one that has left is forgotten after a minute", () => {
   const table = new Neighbours();
   table.peers.leave(table.beat("app-1", 100, 0));
-  table.peers.tick(0);
+  table.peers.tick(200);
   assert.equal(table.peers.dueMs, limits.peerForgetLeftMs);
   table.peers.tick(limits.peerForgetLeftMs - 1);
   assert.deepEqual(table.names, ["app-1 100"]);
@@ -165,11 +212,11 @@ test("one that has left and lives on is up again, and is told", () => {
   const table = new Neighbours();
   const peer = table.beat("app-1", 100, 0);
   table.peers.leave(peer);
-  table.beat("app-1", 100, 10, "leaving");
+  table.beat("app-1", 100, 100, "leaving");
   assert.equal(peer.state, "left");
-  late(table, "app-1", 100, 20);
+  late(table, "app-1", 100, 200);
   assert.equal(peer.state, "left", "a late datagram from before says nothing");
-  table.beat("app-1", 100, 30);
+  table.beat("app-1", 100, 300);
   assert.equal(peer.state, "up");
   assert.deepEqual(table.told, ["peer_up", "peer_left", "peer_up"]);
 });
@@ -204,8 +251,8 @@ test("which start is the present one does not hang on the clock that dated it", 
 test("two nodes of one name that both live are told, and both are heard", () => {
   const table = new Neighbours();
   const one = table.beat("app-1", 100, 0);
-  const two = table.beat("app-1", 200, 10);
-  table.beat("app-1", 100, 20);
+  const two = table.beat("app-1", 200, 100);
+  table.beat("app-1", 100, 200);
   assert.deepEqual([one.state, two.state], ["up", "up"]);
   const events = table.outbox.takeEvents();
   assert.deepEqual(
@@ -214,8 +261,8 @@ test("two nodes of one name that both live are told, and both are heard", () => 
   );
   assert.deepEqual(events[2], { event: "name_taken", peer: one.who, by: two.boot });
   for (let beats = 0; beats < 9; beats++) {
-    table.beat("app-1", 100, 100 + beats);
-    table.beat("app-1", 200, 100 + beats);
+    table.beat("app-1", 100, 300 + beats);
+    table.beat("app-1", 200, 300 + beats);
   }
   assert.deepEqual([one.state, two.state, table.told], ["up", "up", []], "and so it stays");
   assert.equal(table.counters.membership.namesTaken, 1);

@@ -339,9 +339,17 @@ test("a peer whose clock came right is heard again, and shown again, not too oft
 
 test("a peer whose clock is behind is heard: an old stamp is merely an old write", () => {
   const lone = new LoneReplica();
-  lone.peerAheadMs = -86_400_000;
+  lone.peerAheadMs = -59_000;
   lone.receiveDeltas(1, created("s", lone.peerTime));
   assert.notEqual(lone.replica.get("s", lone.now), undefined);
+});
+
+test("a session's start that is older than tombstones are kept is not taken by the stream", () => {
+  const lone = new LoneReplica();
+  lone.peerAheadMs = -61_000;
+  lone.receiveDeltas(1, created("s", lone.peerTime));
+  assert.equal(lone.replica.get("s", lone.now), undefined);
+  assert.equal(lone.replica.counters.stream.ancientDeltas, 1);
 });
 
 test("a delta whose session is already over is counted and not taken in", () => {

@@ -13,9 +13,9 @@ interface Seed {
 /**
  * Makes this node known to those whom its multicast may not reach: the configured peers, the only
  * way to find each other without any multicast; peers that are down, which may think the same of
- * this node; and peers that were never heard by unicast, which may not know that it exists, or
- * that never said who they are. They get a heartbeat by unicast that asks for one, more and more
- * rarely.
+ * this node; and peers that never sent a heartbeat by unicast, which may not know that it exists.
+ * They get a heartbeat by unicast that asks for one, more and more rarely. Who has never shown that
+ * it is where it says gets none.
  */
 export class Greeter {
   readonly #outbox: Outbox;
@@ -93,11 +93,9 @@ export class Greeter {
 }
 
 /** Whether it may be that the peer does not know of this node, or this node hardly of it. */
-function isUnsure({ state, name, replaced, ways }: Peer): boolean {
-  if (state === "left" || replaced) return false;
-  // One that has said its name and is still to prove that it lives is pinged anyway.
-  if (state === "unproven") return name === "";
-  return state === "down" || ways.unicastMs === Number.NEGATIVE_INFINITY;
+function isUnsure({ state, replaced, ways }: Peer): boolean {
+  if (state === "left" || state === "unproven" || replaced) return false;
+  return state === "down" || !ways.greetsBack;
 }
 
 function isKnown(peers: PeerTable, address: Address): boolean {

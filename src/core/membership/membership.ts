@@ -1,5 +1,5 @@
 import type { Prng } from "../../base/prng.ts";
-import type { BootId, Datagram, Heartbeat } from "../../protocol/frames.ts";
+import { type BootId, type Datagram, type Heartbeat, Tag } from "../../protocol/frames.ts";
 import type { Counters } from "../counters.ts";
 import type { Address, Outbox } from "../outbox.ts";
 import { Greeter } from "./greeter.ts";
@@ -42,12 +42,20 @@ export class Membership {
   /** A datagram came. Undefined: it is not new, or there is no room for who sent it. */
   hear(datagram: Datagram, source: Address, via: Via, nowMs: number): Peer | undefined {
     const known = this.peers.get(datagram.boot);
+    // A start of a node has one socket for its life. Somebody has sent on what was for another.
+    if (known?.state === "up" && known.address !== source) {
+      this.#counters.guard.strayed += 1;
+      return undefined;
+    }
     if (known !== undefined && !this.#isFresh(known, datagram, via, nowMs)) return undefined;
     const peer = this.peers.hear(datagram.boot, source, nowMs);
     if (peer === undefined) return undefined;
     if (known === undefined) peer.replay.take(datagram.counter, datagram.clock, via);
     this.suspicion.heard(peer);
     this.#reception?.heard(peer, via, nowMs);
+    if (via === "unicast" && datagram.frames.some(({ tag }) => tag === Tag.heartbeat)) {
+      peer.ways.greetsBack = true;
+    }
     return peer;
   }
 

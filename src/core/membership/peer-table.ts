@@ -23,6 +23,8 @@ export class PeerTable {
   readonly #outbox: Outbox;
   readonly #counters: Counters;
   readonly #peers = new Map<BootId, Peer>();
+  /** When a datagram of a boot that is not known was last left unopened, as there were so many. */
+  overlookedMs = Number.NEGATIVE_INFINITY;
   /** Nothing is due before. */
   #dueMs = Number.POSITIVE_INFINITY;
 
@@ -42,9 +44,9 @@ export class PeerTable {
   hear(boot: BootId, address: Address, nowMs: number): Peer | undefined {
     const peer = this.#peers.get(boot) ?? this.#enter(boot, address, nowMs);
     if (peer === undefined) return undefined;
-    peer.address = address;
+    peer.source = address;
+    if (!peer.wasUp) peer.address = address;
     peer.lastHeardMs = nowMs;
-    if (peer.state !== "up") this.#wantProof(peer, nowMs);
     return peer;
   }
 
@@ -55,23 +57,28 @@ export class PeerTable {
 
   /** What the peer says of itself. */
   introduce(peer: Peer, heartbeat: Heartbeat, nowMs: number): void {
-    const isNew = peer.name === "";
     peer.name = heartbeat.name;
     peer.phase = heartbeat.phase;
     peer.count = heartbeat.count;
     peer.stubs = heartbeat.stubs;
     peer.digest = heartbeat.digest;
     peer.keys = heartbeat.keys;
-    if (isNew) this.#wantProof(peer, nowMs);
+    if (peer.state !== "up") this.#wantProof(peer, nowMs);
   }
 
   /**
-   * The answer to a ping. Whether it brings the peer up: one who is about to go answers too, and is
-   * not there for that.
+   * The answer to a ping, soon and from where that was sent. Whether it brings the peer up: one who
+   * is about to go answers too, and is not there for that; but what it still has to say counts, if
+   * it was up before.
    */
-  onAck(peer: Peer, nonce: number): boolean {
-    if (nonce !== peer.challenge || peer.name === "" || peer.phase === "leaving") return false;
-    if (peer.state === "up") return false;
+  onAck(peer: Peer, nonce: number, nowMs: number): boolean {
+    if (nonce !== peer.challenge || peer.name === "" || peer.state === "up") return false;
+    const isSoon = nowMs <= peer.proveAskedMs + limits.freshMs;
+    if (!isSoon || peer.source !== peer.proveAskedAt) return false;
+    if (peer.phase === "leaving") {
+      peer.lingers = peer.wasUp && peer.state === "down";
+      return false;
+    }
     this.#admit(peer);
     return true;
   }
@@ -111,14 +118,14 @@ export class PeerTable {
   }
 
   /**
-   * Who has not said its name is not asked: the proof of one who may be dead and replaced when the
-   * name comes would be for nothing. And a ping is no longer than the heartbeat that brings it.
+   * A heartbeat came, which is longer than a ping: it pays for a few, of which some may be lost.
+   * Who has not sent one is not asked, nor greeted: it may be somebody else who gets it all.
    */
   #wantProof(peer: Peer, nowMs: number): void {
-    if (peer.name !== "") {
-      const dueMs = Math.max(nowMs, peer.proveAskedMs + limits.proveEveryMs);
-      peer.proveDueMs = Math.min(peer.proveDueMs, dueMs);
-    }
+    peer.proofsLeft = limits.proofsPerHeartbeat;
+    peer.provePauseMs = limits.proveEveryMs;
+    const dueMs = Math.max(nowMs, peer.proveAskedMs + limits.proveEveryMs);
+    peer.proveDueMs = Math.min(peer.proveDueMs, dueMs);
     this.#schedule(peer);
   }
 
@@ -145,25 +152,31 @@ export class PeerTable {
       return undefined;
     }
     const peer = new Peer(boot, address, nowMs, this.#prng);
-    peer.challenge = this.#prng.uint53();
     this.#peers.set(boot, peer);
     return peer;
   }
 
   #askForProof(peer: Peer, nowMs: number): void {
+    // An answer that was held back for long is none.
+    if (nowMs >= peer.challengeMs + limits.freshMs) {
+      peer.challenge = this.#prng.uint53();
+      peer.challengeMs = nowMs;
+    }
     peer.proveAskedMs = nowMs;
-    // A newcomer may have said all it has to say; who was known before is asked when it speaks.
-    peer.provePauseMs = Math.min(limits.proveEveryMsMax, peer.provePauseMs * 2);
-    const again = peer.state === "unproven";
-    peer.proveDueMs = again ? nowMs + peer.provePauseMs : Number.POSITIVE_INFINITY;
+    peer.proveAskedAt = peer.source;
+    peer.proofsLeft -= 1;
+    peer.provePauseMs *= 2;
+    peer.proveDueMs = peer.proofsLeft > 0 ? nowMs + peer.provePauseMs : Number.POSITIVE_INFINITY;
     this.#counters.membership.proofsAsked += 1;
-    this.#outbox.unicast(peer.address, [{ tag: Tag.ping, nonce: peer.challenge }]);
+    this.#outbox.unicast(peer.source, [{ tag: Tag.ping, nonce: peer.challenge }]);
   }
 
   #admit(peer: Peer): void {
     const restarted = this.#settleName(peer);
     peer.state = "up";
+    peer.address = peer.source;
     peer.wasUp = true;
+    peer.lingers = false;
     peer.proveDueMs = Number.POSITIVE_INFINITY;
     peer.doubts = new Doubts();
     this.#outbox.notify({ event: restarted ? "peer_restarted" : "peer_up", peer: peer.who });
@@ -196,7 +209,9 @@ export class PeerTable {
   /** It has to prove anew that it lives, and an old answer does not count. */
   #doubt(peer: Peer, state: "down" | "left"): void {
     peer.state = state;
-    peer.challenge = this.#prng.uint53();
+    peer.lingers = false;
+    peer.challengeMs = Number.NEGATIVE_INFINITY;
+    peer.proveAskedAt = "";
     peer.mismatchSinceMs = Number.POSITIVE_INFINITY;
     this.#schedule(peer);
   }

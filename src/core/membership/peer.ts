@@ -16,22 +16,30 @@ export type PeerState = "unproven" | "up" | "down" | "left";
 /** One start of another node, as this node sees it. */
 export class Peer {
   readonly boot: BootId;
+  /** Where it has answered, or, of one that never did, where it was heard first. */
   address: Address;
+  /** Where its last datagram came from, which somebody else may have sent on. */
+  source: Address;
   /** Empty until its first heartbeat. */
   name = "";
   state: PeerState = "unproven";
   phase: Phase = "joining";
   lastHeardMs: number;
-  /** The nonce that it has to answer to be up, drawn whenever it is in doubt. */
+  /** The nonce that it has to answer to be up, and when it was drawn: after it came in doubt. */
   challenge = 0;
-  /** When it is to be asked for proof, and was. */
+  challengeMs = Number.NEGATIVE_INFINITY;
+  /** When it is to be asked for proof, when and where it was, and how often it still may be. */
   proveDueMs = Number.POSITIVE_INFINITY;
   proveAskedMs = Number.NEGATIVE_INFINITY;
+  proveAskedAt: Address = "";
   provePauseMs: number = limits.proveEveryMs;
+  proofsLeft = 0;
   /** Whether it has been up at all. */
   wasUp = false;
   /** A newer start of its name has been seen. */
   replaced = false;
+  /** It is about to go and has shown that it is still there: up it is not, but it is heard. */
+  lingers = false;
   /** It asked for a heartbeat, and gets it once it has shown that it lives. */
   helloWaits = false;
   readonly replay = new ReplayWindow();
@@ -67,16 +75,17 @@ export class Peer {
   constructor(boot: BootId, address: Address, nowMs: number, prng: Prng) {
     this.boot = boot;
     this.address = address;
+    this.source = address;
     this.lastHeardMs = nowMs;
     this.incoming = new IncomingStream(prng);
   }
 
   /**
-   * Whether what it says counts. Who never answered a ping may be dead, and this the record of it;
-   * and so may who was followed by a newer start of its name.
+   * Whether what it says counts. Who has not answered a ping since it was last in doubt may be
+   * dead, and this the record of it.
    */
   get trusted(): boolean {
-    return this.wasUp && !this.replaced;
+    return this.state === "up" || this.lingers;
   }
 
   /** Whether this node has applied all of these numbers of the peer's stream. */

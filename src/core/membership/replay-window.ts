@@ -34,7 +34,7 @@ export class ReplayWindow {
   /** To be asked once of each datagram that is authentic. */
   take(counter: number, clock: number, via: Via): Novelty {
     if (!this.#seen[via].add(counter)) return "replayed";
-    if (this.#seen[via === "unicast" ? "multicast" : "unicast"].has(counter)) return "copy";
+    if (this.#seen[via === "unicast" ? "multicast" : "unicast"].holds(counter)) return "copy";
     if (counter > this.#newest) {
       this.#newest = counter;
       this.#newestClock = clock;
@@ -49,9 +49,14 @@ class Window {
   readonly #words = new Int32Array(wordCount);
   #top = 0;
 
+  /** Whether it was added, or is too old to tell. */
   has(counter: number): boolean {
-    if (counter > this.#top) return false;
-    if (counter <= this.#top - limits.replayWindow) return true;
+    return counter <= this.#top - limits.replayWindow || this.holds(counter);
+  }
+
+  /** Whether it was added, for certain. */
+  holds(counter: number): boolean {
+    if (counter > this.#top || counter <= this.#top - limits.replayWindow) return false;
     return ((this.#words[wordOf(counter)] ?? 0) & bitOf(counter)) !== 0;
   }
 

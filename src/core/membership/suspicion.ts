@@ -71,7 +71,8 @@ export class Suspicion {
       doubts.suspected = false;
       this.#outbox.notify({ event: "peer_heard_again", peer: peer.who });
     }
-    if (doubts.askers.size === 0) return;
+    // Of who is not up this may be a record.
+    if (doubts.askers.size === 0 || state !== "up") return;
     for (const [asker, nonce] of doubts.askers) this.#vouch(asker, boot, nonce);
     doubts.askers.clear();
   }
@@ -94,9 +95,9 @@ export class Suspicion {
   /** Somebody asks this node to try a peer. */
   onPingRequest(peer: Peer, { boot, nonce }: PingRequest, nowMs: number): void {
     const target = this.#peers.get(boot);
-    if (peer.state !== "up" || target === undefined) {
+    if (peer.state !== "up" || target?.state !== "up") {
       this.#counters.membership.requestsRefused += 1;
-    } else if (target.state === "up" && nowMs < target.lastHeardMs + limits.pingAfterMs) {
+    } else if (nowMs < target.lastHeardMs + limits.pingAfterMs) {
       this.#vouch(peer.boot, boot, nonce);
     } else if (target.doubts.askers.size < limits.vouchAskersMax) {
       target.doubts.askers.set(peer.boot, nonce);

@@ -70,9 +70,11 @@ export class Join {
       for (const peer of parts) this.#pull(peer, this.#partOf(peer), nowMs);
     }
     const hasSources = donors.length > 0 || parts.some((peer) => !this.#partOf(peer).isDone);
-    const reason = this.#verdict(hasSources, nowMs);
+    // Those who are there may be among what could not be looked at.
+    const soonestMs = Math.max(this.#aloneMs, peers.overlookedMs + limits.throttledMs);
+    const reason = this.#verdict(hasSources || nowMs < soonestMs, nowMs);
     if (reason !== undefined) this.#ready(reason);
-    else this.#verdictDueMs = this.#nextVerdictMs([...donors, ...parts], nowMs);
+    else this.#verdictDueMs = this.#nextVerdictMs([...donors, ...parts], soonestMs, nowMs);
   }
 
   /** Whether the transfer was one of the join's; if so, its ranges are done or wait again. */
@@ -119,21 +121,22 @@ export class Join {
     return part;
   }
 
-  #verdict(hasSources: boolean, nowMs: number): ReadyReason | undefined {
+  #verdict(mayHaveSources: boolean, nowMs: number): ReadyReason | undefined {
     if (this.#lacking.isDone) return "in_sync";
     if (this.#transfers.size > 0) return undefined;
     if (nowMs >= this.#startedMs + limits.joinMsMax) return "gave_up";
-    if (hasSources || nowMs < this.#aloneMs) return undefined;
+    if (mayHaveSources) return undefined;
     return this.#parts.size > 0 ? "together" : "alone";
   }
 
   /** While transfers run, what they bring leads to the next look; see `Puller.dueMs`. */
-  #nextVerdictMs(sources: readonly Peer[], nowMs: number): number {
+  #nextVerdictMs(sources: readonly Peer[], soonestMs: number, nowMs: number): number {
     let dueMs = Number.POSITIVE_INFINITY;
     const consider = (atMs: number) => {
       if (atMs > nowMs) dueMs = Math.min(dueMs, atMs);
     };
     consider(this.#aloneMs);
+    consider(soonestMs);
     consider(this.#startedMs + limits.joinMsMax);
     for (const { donorPauseUntilMs } of sources) consider(donorPauseUntilMs);
     return dueMs;

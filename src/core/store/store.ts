@@ -71,6 +71,10 @@ export class Store {
     });
   }
 
+  get tombstoneRetentionMs(): number {
+    return this.#options.tombstoneRetentionMs;
+  }
+
   /**
    * The record of a session, dead or alive, or undefined. Makes a live one the most recent, as soon
    * as that may matter: to keep the order costs as much as the search.

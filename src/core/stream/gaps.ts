@@ -23,7 +23,7 @@ export class Gaps {
 
   /** Something came from this peer. */
   note(peer: Peer): void {
-    if (peer.trusted && peer.lacksData) this.#open = true;
+    if (peer.lacksData) this.#open = true;
   }
 
   /** Drops blocks that make no progress. */
@@ -38,7 +38,6 @@ export class Gaps {
     if (!this.#open) return;
     this.#open = false;
     for (const peer of this.#peers.all()) {
-      if (!peer.trusted) continue;
       this.#ask(peer, nowMs);
       this.note(peer);
     }
@@ -47,13 +46,13 @@ export class Gaps {
   get dueMs(): number {
     let dueMs = Number.POSITIVE_INFINITY;
     if (!this.#open) return dueMs;
-    for (const peer of this.#peers.all()) {
-      if (peer.trusted) dueMs = Math.min(dueMs, peer.incoming.dueMs);
-    }
+    for (const peer of this.#peers.all()) dueMs = Math.min(dueMs, peer.incoming.dueMs);
     return dueMs;
   }
 
   #ask(peer: Peer, nowMs: number): void {
+    // Who went meanwhile, or has still to show that it lives, is not asked.
+    if (!peer.trusted) peer.incoming.abandon();
     const ranges = peer.incoming.takeDue(nowMs);
     if (ranges.length > 0) {
       this.#counters.naks.sent += 1;

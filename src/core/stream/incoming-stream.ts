@@ -20,6 +20,9 @@ export class IncomingStream {
   readonly #asks = Array.from({ length: limits.nakTriesMax + 1 }, () => new AskQueue());
   #baseline = -1;
   #highest = -1;
+  /** Of a stream that is not taken in: the first number heard of, and the highest. */
+  #notedFirst = 0;
+  #notedHighest = -1;
   #lost = 0;
   /** The highest number that was given up, or whose content was not taken. */
   #spoiledUpTo = 0;
@@ -49,13 +52,27 @@ export class IncomingStream {
     return this.#missing.delete(sequence) || sequence < this.#baseline;
   }
 
-  /** A number came, and what it stands for was not taken in: it is asked for like a lost one. */
-  expect(sequence: number, nowMs: number): void {
+  /** A number came and is not taken in yet. Costs the same however many there are. */
+  note(sequence: number): void {
+    if (this.#notedHighest < 0) this.#notedFirst = sequence;
+    this.#notedHighest = Math.max(this.#notedHighest, sequence);
+  }
+
+  /** As `announce`, of a stream that is not taken in yet. */
+  noteAnnounced(sequence: number): void {
+    if (this.#notedHighest < 0) this.#notedFirst = sequence + 1;
+    this.#notedHighest = Math.max(this.#notedHighest, sequence);
+  }
+
+  /** The stream is taken in from now on; what was noted is asked for like what is lost. */
+  open(nowMs: number): void {
+    if (this.#notedHighest < 0) return;
     if (this.#highest < 0) {
-      this.#baseline = sequence;
-      this.#highest = sequence - 1;
+      this.#baseline = this.#notedFirst;
+      this.#highest = this.#notedFirst - 1;
     }
-    this.announce(sequence, nowMs);
+    this.announce(this.#notedHighest, nowMs);
+    this.#notedHighest = -1;
   }
 
   /** The peer says that it has sent all numbers up to this one. */
@@ -93,6 +110,11 @@ export class IncomingStream {
       if (sequence >= oldest) continue;
       this.#giveUp(sequence);
     }
+  }
+
+  /** What is missing will not be asked for. */
+  abandon(): void {
+    for (const sequence of this.#missing) this.#giveUp(sequence);
   }
 
   /** What came under this number, or should have, has not become part of this node's state. */
