@@ -1,4 +1,5 @@
 import { basename, relative } from "node:path";
+import { shellWord } from "../base/shell-word.ts";
 
 /** How the user can run this program again: it may be installed, in a package or in a checkout. */
 export function commandName(script = process.argv[1] ?? "", directory = process.cwd()): string {
@@ -10,9 +11,4 @@ export function commandName(script = process.argv[1] ?? "", directory = process.
 function shortest(path: string, directory: string): string {
   const relativePath = relative(directory, path);
   return relativePath.length < path.length ? relativePath : path;
-}
-
-export function shellWord(word: string): string {
-  if (/^[\w./:@%+,=-]+$/.test(word)) return word;
-  return `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,8 +1,9 @@
+import { shellWord } from "../base/shell-word.ts";
 import type { Configuration, LoadedConfiguration } from "../daemon/configuration.ts";
 import { createLog } from "../daemon/log.ts";
 import type { Sidecar } from "../daemon/sidecar.ts";
 import { readVersion } from "../daemon/version.ts";
-import { commandName, shellWord } from "./command-name.ts";
+import { commandName } from "./command-name.ts";
 import { count } from "./format.ts";
 import { print } from "./output.ts";
 import { formatPairs } from "./table.ts";

@@ -18,6 +18,7 @@ export const limits = {
   freshMs: 10_000,
   /** Of one node at one time. */
   keysMax: 8,
+  keyFileBytesMax: 16_384,
   /** Sub-keys of boots that are kept; how many unknown boots are tried at once, and over time. */
   subKeysMax: 512,
   bootTrialsBurst: 64,

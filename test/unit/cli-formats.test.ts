@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { shellWord } from "../../src/base/shell-word.ts";
 import { parseAssignments, parseValue } from "../../src/cli/assignments.ts";
-import { commandName, shellWord } from "../../src/cli/command-name.ts";
+import { commandName } from "../../src/cli/command-name.ts";
 import { formatCounters, formatRecords } from "../../src/cli/counters.ts";
 import { HopelessError, until } from "../../src/cli/demo/deadline.ts";
 import { parseDuration } from "../../src/cli/duration.ts";

@@ -1,0 +1,210 @@
+import { randomBytes } from "node:crypto";
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  realpathSync,
+  renameSync,
+  type Stats,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { OperatorError } from "../base/operator-error.ts";
+import { shellWord } from "../base/shell-word.ts";
+import { limits } from "../protocol/limits.ts";
+import type { KeyMaterial } from "../wire/keyring.ts";
+import { type Edited, newKeyFile } from "./key-file-edit.ts";
+import { parseKeyFile } from "./key-file-text.ts";
+
+/** Windows has other means than modes and owners; there the checks of both do not apply. */
+const hasModes = process.platform !== "win32";
+const othersMask = 0o077;
+const ownMode = 0o600;
+
+/** Where `sessioncast keygen` writes unless told otherwise. */
+export const defaultKeyFile = "/etc/sessioncast/key";
+
+/** Throws OperatorError: E_KEY_FILE (missing, unreadable, malformed), E_KEY_MODE (not private). */
+export function readKeyFile(path: string): KeyMaterial {
+  return parseKeyFile(readSecret(path, isTrusted).text, path);
+}
+
+/**
+ * Makes a file of mode 0600 with new keys, and its directory if there is none. Throws
+ * OperatorError: E_KEY_EXISTS, E_KEY_FILE.
+ */
+export function createKeyFile(path: string): Edited {
+  const made = newKeyFile();
+  try {
+    mkdirSync(dirname(resolve(path)), { recursive: true });
+  } catch (cause) {
+    throw unwritable(path, cause);
+  }
+  try {
+    writePrivate(path, made.text);
+  } catch (cause) {
+    throw codeOf(cause) === "EEXIST" ? exists(path, cause) : unwritable(path, cause);
+  }
+  return made;
+}
+
+/** Puts the edited text in the place of the file at once; it keeps its owner. */
+export function editKeyFile(path: string, edit: (text: string, file: string) => Edited): Edited {
+  const { text, found } = readSecret(path, mayEdit);
+  const edited = edit(text, path);
+  if (edited.text === text) return edited;
+  try {
+    // Where the path is a link, what it leads to is replaced, and not the link.
+    replaceFile(realpathSync(path), edited.text, found);
+  } catch (cause) {
+    throw unwritable(path, cause);
+  }
+  return edited;
+}
+
+/** Looks at what was opened, not at the path: another file could take its place in between. */
+function readSecret(path: string, accepts: (owner: number) => boolean) {
+  const descriptor = openToRead(path);
+  try {
+    const found = fstatSync(descriptor);
+    requirePrivate(path, found, accepts);
+    return { text: readText(path, descriptor), found };
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function openToRead(path: string): number {
+  try {
+    // Without O_NONBLOCK a named pipe would stop the start until somebody writes to it.
+    return openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+function requirePrivate(path: string, found: Stats, accepts: (owner: number) => boolean): void {
+  if (!found.isFile()) {
+    throw new OperatorError("E_KEY_FILE", `${path} is not a regular file`, "Name a key file");
+  }
+  if (!hasModes) return;
+  if (!accepts(found.uid)) {
+    throw new OperatorError(
+      "E_KEY_MODE",
+      `the key file ${path} belongs to another user (${found.uid})`,
+      `Give it to the user that runs the sidecar: chown ${userId()} ${shellWord(path)}`,
+    );
+  }
+  if ((found.mode & othersMask) === 0) return;
+  const mode = (found.mode & 0o777).toString(8).padStart(4, "0");
+  throw new OperatorError(
+    "E_KEY_MODE",
+    `the key file ${path} is open to others than its owner (mode ${mode})`,
+    `Run chmod 600 ${shellWord(path)}, and change the keys if somebody may have read them`,
+  );
+}
+
+/** Who else owns the file could change it, and its mode, at any time. */
+function isTrusted(owner: number): boolean {
+  return owner === 0 || owner === userId();
+}
+
+/** Root gives the file back to its owner, so it may work on everybody's. */
+function mayEdit(owner: number): boolean {
+  return isTrusted(owner) || userId() === 0;
+}
+
+function userId(): number {
+  return process.getuid?.() ?? 0;
+}
+
+function readText(path: string, descriptor: number): string {
+  const buffer = Buffer.alloc(limits.keyFileBytesMax + 1);
+  let length = 0;
+  try {
+    for (;;) {
+      const read = readSync(descriptor, buffer, length, buffer.length - length, null);
+      length += read;
+      if (read === 0 || length === buffer.length) break;
+    }
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+  if (length <= limits.keyFileBytesMax) return buffer.toString("utf8", 0, length);
+  throw new OperatorError(
+    "E_KEY_FILE",
+    `the key file ${path} has more than ${limits.keyFileBytesMax} bytes`,
+    "Name a key file; shorten its comments",
+  );
+}
+
+/** Fails with EEXIST rather than write where anything is, be it a link that leads elsewhere. */
+function writePrivate(path: string, text: string, owner?: Stats): void {
+  const descriptor = openSync(path, "wx", ownMode);
+  try {
+    // The umask may have taken even the owner's permissions.
+    fchmodSync(descriptor, ownMode);
+    if (owner !== undefined && owner.uid !== fstatSync(descriptor).uid) {
+      fchownSync(descriptor, owner.uid, owner.gid);
+    }
+    writeFileSync(descriptor, text);
+    fsyncSync(descriptor);
+  } catch (cause) {
+    unlinkSync(path);
+    throw cause;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function replaceFile(path: string, text: string, owner: Stats): void {
+  const suffix = randomBytes(4).toString("hex");
+  const temporary = join(dirname(path), `.${basename(path)}-${suffix}`);
+  writePrivate(temporary, text, owner);
+  try {
+    renameSync(temporary, path);
+  } catch (cause) {
+    unlinkSync(temporary);
+    throw cause;
+  }
+}
+
+function unreadable(path: string, cause: unknown): OperatorError {
+  const code = codeOf(cause);
+  const word = shellWord(path);
+  const remedy =
+    code === "ENOENT"
+      ? `Copy it from a node that has it, or make a new one: sessioncast keygen ${word}`
+      : `Give it to the user that runs the sidecar: chown ${userId()} ${word}`;
+  const fact = `the key file ${path} cannot be read (${code})`;
+  return new OperatorError("E_KEY_FILE", fact, remedy, { cause });
+}
+
+function exists(path: string, cause: unknown): OperatorError {
+  return new OperatorError(
+    "E_KEY_EXISTS",
+    `${path} exists, and keys that are lost cannot be had again`,
+    "Name another file, or add a key to this one: sessioncast keygen --add",
+    { cause },
+  );
+}
+
+function unwritable(path: string, cause: unknown): OperatorError {
+  return new OperatorError(
+    "E_KEY_FILE",
+    `the key file ${path} cannot be written (${codeOf(cause)})`,
+    "Name a file in a directory that this user may write to, or run the command as root",
+    { cause },
+  );
+}
+
+function codeOf(cause: unknown): string {
+  return cause instanceof Error && "code" in cause ? String(cause.code) : "unknown error";
+}
