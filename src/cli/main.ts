@@ -4,6 +4,7 @@ import { configCommand } from "./commands/config.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { destroyCommand } from "./commands/destroy.ts";
 import { getCommand } from "./commands/get.ts";
+import { keygenCommand } from "./commands/keygen.ts";
 import { listCommand } from "./commands/list.ts";
 import { logoutCommand } from "./commands/logout.ts";
 import { peersCommand } from "./commands/peers.ts";
@@ -47,6 +48,7 @@ function createParser(argv: readonly string[]) {
     .command(listCommand)
     .command(logoutCommand)
     .command(watchCommand)
+    .command(keygenCommand)
     .command(configCommand)
     .command(demoCommand)
     .demandCommand(1, "name a command")

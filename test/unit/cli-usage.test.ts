@@ -1,33 +1,13 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
-
-const program = fileURLToPath(new URL("../../../bin/sessioncast.js", import.meta.url));
-
-interface Ending {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function run(words: readonly string[], settings: Record<string, string> = {}): Promise<Ending> {
-  const inherited = Object.entries(process.env).filter(
-    ([name]) => !name.startsWith("SESSIONCAST_"),
-  );
-  const env = { ...Object.fromEntries(inherited), ...settings };
-  return new Promise((resolve) => {
-    const options = { env, timeout: 20_000 };
-    const child = execFile(process.execPath, [program, ...words], options, (_, stdout, stderr) => {
-      resolve({ code: child.exitCode, stdout, stderr });
-    });
-  });
-}
+import { runCommand as run } from "../support/command-line.ts";
 
 /** Nearly all the time goes into starting processes. */
 const together = { concurrency: 4 };
 
-const verbs = ["start", "stats", "peers", "get", "set", "destroy", "list", "config", "demo"];
+const verbs = [
+  ...["start", "stats", "peers", "get", "set", "destroy", "list", "keygen", "config", "demo"],
+];
 
 describe("help", together, () => {
   test("the overview names every command", async () => {
@@ -76,6 +56,10 @@ describe("wrong usage exits with 2 and one line that says why", together, () => 
     [["get", "a", "-XySecret"], /write -- before words that begin with a dash/],
     [["config", "--node", "a", "--node", "b"], /--node is given twice/],
     [["list", "--limit", "0"], /--limit "0"/],
+    [["keygen", "--add", "--use", "1a2b3c4d"], /mutually exclusive/],
+    [["keygen", "--use", "1a2b3c4d", "--retire", "1a2b3c4d"], /mutually exclusive/],
+    [["keygen", "--retire", "1a2b"], /eight hex digits/],
+    [["keygen", "a", "b"], /Unknown argument: b/],
   ];
   for (const [words, reason] of cases) {
     test(`sessioncast ${words.join(" ")}`, async () => {

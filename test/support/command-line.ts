@@ -1,0 +1,27 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+const program = fileURLToPath(new URL("../../../bin/sessioncast.js", import.meta.url));
+
+export interface Ending {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** One run of the command line, with no settings in its environment but these. */
+export function runCommand(
+  words: readonly string[],
+  settings: Record<string, string> = {},
+): Promise<Ending> {
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith("SESSIONCAST_"),
+  );
+  const env = { ...Object.fromEntries(inherited), ...settings };
+  return new Promise((resolve) => {
+    const options = { env, timeout: 20_000 };
+    const child = execFile(process.execPath, [program, ...words], options, (_, stdout, stderr) => {
+      resolve({ code: child.exitCode, stdout, stderr });
+    });
+  });
+}
