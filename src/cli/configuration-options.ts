@@ -33,6 +33,11 @@ export const configurationOptions = {
     requiresArg: true,
     describe: 'Network: "loopback", "auto", a name or an address of this host',
   },
+  "key-file": {
+    type: "string",
+    requiresArg: true,
+    describe: "File of the keys that seal the datagrams; see sessioncast keygen",
+  },
   "insecure-plaintext": {
     type: "boolean",
     describe: "Allow datagrams that are neither encrypted nor authenticated beyond this host",
@@ -58,6 +63,7 @@ export async function loadFromArguments(
       "gossip.group": argv.group,
       "gossip.port": argv.port,
       "gossip.interface": argv.interface,
+      "gossip.keyFile": argv["key-file"],
       "gossip.insecurePlaintext": argv["insecure-plaintext"],
       "log.level": argv["log-level"],
     },

@@ -30,6 +30,8 @@ export interface Configuration {
     readonly ttl: number;
     readonly receiveBufferBytes: number;
     readonly rateBytesPerSecondMax: number;
+    /** Empty: no key. */
+    readonly keyFile: string;
     readonly insecurePlaintext: boolean;
     readonly faultDropRate: number;
   };
@@ -85,6 +87,8 @@ const socketPathBytesMax = 103;
 /** The owner can use it in any case; to execute a socket means nothing. */
 const socketModes = /^0?6[0246]0$/;
 const directoryModes = /^0?7[0-7]0$/;
+/** `PATH_MAX` of Linux, with the closing zero. */
+const pathBytesMax = 4_095;
 
 /** The only place where a default, a bound or a type of a key is written. */
 export const schema: { readonly [K in ConfigurationKey]: Setting<ConfigurationValue<K>> } = {
@@ -119,6 +123,11 @@ export const schema: { readonly [K in ConfigurationKey]: Setting<ConfigurationVa
     default: limits.rateBytesPerSecondDefault,
     min: limits.rateBytesPerSecondMin,
     max: 1_099_511_627_776,
+  }),
+  "gossip.keyFile": text({
+    default: "",
+    allowed: `a path of at most ${pathBytesMax} octets (empty: no key)`,
+    accept: (path) => !path.includes("\0") && Buffer.byteLength(path) <= pathBytesMax,
   }),
   "gossip.insecurePlaintext": flag({ default: false }),
   "gossip.faultDropRate": fraction({ default: 0, min: 0, max: 0.9 }),

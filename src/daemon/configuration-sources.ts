@@ -38,6 +38,7 @@ export const flagNames = {
   "gossip.group": "group",
   "gossip.port": "port",
   "gossip.interface": "interface",
+  "gossip.keyFile": "key-file",
   "gossip.insecurePlaintext": "insecure-plaintext",
   "log.level": "log-level",
 } as const satisfies { readonly [K in ConfigurationKey]?: string };

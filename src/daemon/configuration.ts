@@ -72,6 +72,7 @@ export function loadConfiguration(sources: ConfigurationSources): LoadedConfigur
       ttl: value("gossip.ttl"),
       receiveBufferBytes: value("gossip.receiveBufferBytes"),
       rateBytesPerSecondMax: value("gossip.rateBytesPerSecondMax"),
+      keyFile: value("gossip.keyFile"),
       insecurePlaintext: value("gossip.insecurePlaintext"),
       faultDropRate: value("gossip.faultDropRate"),
     },

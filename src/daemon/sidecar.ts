@@ -7,10 +7,11 @@ import { Driver, type DriverOptions } from "../net/driver.ts";
 import { type ChosenInterface, chooseInterface, type Family } from "../net/interface-choice.ts";
 import { systemLookup } from "../net/seed-resolver.ts";
 import type { BootId } from "../protocol/frames.ts";
-import { clusterIdentity } from "../wire/keyring.ts";
+import { clusterIdentity, type KeyMaterial, Keyring } from "../wire/keyring.ts";
 import { type Configuration, resolveNodeName } from "./configuration.ts";
 import { logCoreEvent } from "./core-log.ts";
 import { watchEventLoop } from "./event-loop-delay.ts";
+import { readKeyFile } from "./key-file.ts";
 import {
   closeLocalSockets,
   type LocalSocketPaths,
@@ -19,6 +20,7 @@ import {
   socketWarnings,
 } from "./local-sockets.ts";
 import type { Log } from "./log.ts";
+import { guardNetwork } from "./network-guard.ts";
 import { collectStats, type StatsSources } from "./stats.ts";
 import { readVersion } from "./version.ts";
 
@@ -37,15 +39,17 @@ export async function startSidecar(options: {
 }): Promise<Sidecar> {
   const { configuration, log } = options;
   const node = resolveNodeName(configuration.node, hostname());
-  const family = familyOf(configuration.gossip);
-  const chosen = chooseInterface(configuration.gossip.interface, networkInterfaces(), family);
-  const warnings = guardPlaintext(configuration, chosen);
+  const { gossip } = configuration;
+  const chosen = chooseInterface(gossip.interface, networkInterfaces(), familyOf(gossip));
+  const keys = gossip.keyFile === "" ? undefined : readKeyFile(gossip.keyFile);
+  const warnings = [...guardNetwork(gossip, chosen), ...faultWarnings(configuration)];
   let fail = (_error: OperatorError): void => {};
   const failed = new Promise<OperatorError>((resolve) => {
     fail = resolve;
   });
   const onCloned = () => fail(cloned());
-  const driver = await Driver.start(driverOptions(configuration, node, chosen, log, onCloned));
+  const settled = { configuration, node, chosen, keys };
+  const driver = await Driver.start(driverOptions(settled, log, onCloned));
   warnings.push(...socketWarnings(configuration.local));
   warnings.push(...bufferWarnings(configuration, driver), ...portWarnings(configuration, driver));
   for (const warning of warnings) log.warn("warning", { text: warning });
@@ -125,10 +129,16 @@ function sessionService(
   };
 }
 
+/** What is settled before the driver starts. */
+interface Settled {
+  readonly configuration: Configuration;
+  readonly node: string;
+  readonly chosen: ChosenInterface;
+  readonly keys: KeyMaterial | undefined;
+}
+
 function driverOptions(
-  configuration: Configuration,
-  node: string,
-  chosen: ChosenInterface,
+  { configuration, node, chosen, keys }: Settled,
   log: Log,
   onCloned: () => void,
 ): DriverOptions {
@@ -136,8 +146,8 @@ function driverOptions(
   return {
     boot: newBootId(),
     seed: randomSeed(),
-    cluster: clusterIdentity(configuration.cluster),
-    keyring: undefined,
+    cluster: clusterIdentity(configuration.cluster, keys?.identity),
+    keyring: keys && new Keyring(keys),
     replica: {
       name: node,
       bytesMax: sessions.bytesMax,
@@ -196,22 +206,10 @@ function newBootId(): BootId {
   return id.toString("hex");
 }
 
-/** Datagrams are not sealed yet, and sessions are bearer secrets: they stay on this machine. */
-function guardPlaintext(configuration: Configuration, chosen: ChosenInterface): string[] {
-  const warnings: string[] = [];
-  if (configuration.gossip.faultDropRate > 0) {
-    warnings.push("gossip.faultDropRate drops arriving datagrams on purpose");
-  }
-  if (chosen.loopback) return warnings;
-  if (!configuration.gossip.insecurePlaintext) {
-    throw new OperatorError(
-      "E_PLAINTEXT",
-      `${chosen.name} (${chosen.address}) leads to a network, and datagrams are not encrypted`,
-      "Stay on loopback, or start with --insecure-plaintext on a network that you trust entirely",
-    );
-  }
-  warnings.push("PLAINTEXT: whoever is on the network can read and forge sessions");
-  return warnings;
+/** What is set to harm on purpose. */
+function faultWarnings({ gossip }: Configuration): string[] {
+  if (gossip.faultDropRate === 0) return [];
+  return ["gossip.faultDropRate drops arriving datagrams on purpose"];
 }
 
 /** That of the group; without one, that of the interface as it is named. */

@@ -293,6 +293,7 @@ describe("values", () => {
     ["gossip.port", ["1", "65535"], ["0", "65536", "-1", "1.5", "1e3", "", " 1", "0x10"]],
     ["gossip.interface", interfaces, ["", "10.0.0", "a\nb", " a", "fe80::g"]],
     ["gossip.ttl", ["0", "255"], ["256"]],
+    ["gossip.keyFile", ["", "/etc/sessioncast/key", "a b"], ["a\0b", "x".repeat(4_096)]],
     ["gossip.insecurePlaintext", ["true", "false"], ["yes", "1", "", "TRUE"]],
     ["gossip.faultDropRate", ["0", "0.9", "0.05"], ["0.91", "1", "-0.1", ".", "NaN"]],
     ["sessions.bytesMax", ["2097152"], ["2097151", "1099511627777"]],
