@@ -25,6 +25,7 @@ export const Verb = {
   watch: 14,
   unwatch: 15,
   track: 16,
+  reloadKeys: 17,
 } as const;
 
 export type Verb = (typeof Verb)[keyof typeof Verb];
@@ -52,6 +53,7 @@ export const ErrorCode = {
   unavailable: "SESSIONCAST_UNAVAILABLE",
   behind: "SESSIONCAST_BEHIND",
   forbidden: "SESSIONCAST_FORBIDDEN",
+  keys: "SESSIONCAST_KEYS",
 } as const;
 
 export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
@@ -107,6 +109,7 @@ export const refusals = {
   acksTooMany: [ErrorCode.unavailable, "the write is stored, but too many wait for their peers"],
   stillJoining: [ErrorCode.unavailable, "the sidecar has just started and does not know yet"],
   writeNotHere: [ErrorCode.behind, "the write asked for has not arrived at this node in time"],
+  keysRefused: [ErrorCode.keys, "the key file cannot be used; the keys are as they were"],
   clientsTooMany: [ErrorCode.unavailable, "the sidecar has as many clients as it accepts"],
 } as const satisfies Record<string, readonly [ErrorCode, string]>;
 

@@ -152,7 +152,7 @@ export function encodeNilReply(writer: MsgpackWriter, requestId: number): void {
   writer.endFrame(body);
 }
 
-/** What hello and stats answer: a map for people, in a `bin`, so that it may grow freely. */
+/** What hello, stats and reloadKeys answer: a map, in a `bin`, so that it may grow freely. */
 export function encodeReportReply(
   writer: MsgpackWriter,
   requestId: number,
@@ -167,14 +167,15 @@ export function encodeRefusal(
   writer: MsgpackWriter,
   requestId: number,
   reason: RefusalReason,
+  detail?: string,
 ): void {
-  const [code, message] = refusals[reason];
+  const [code, sentence] = refusals[reason];
   const body = writer.beginFrame();
   writer.arrayHeader(4);
   writer.number(requestId);
   writer.number(Status.refused);
   writer.text(code);
-  writer.text(message);
+  writer.text(detail ?? sentence);
   writer.endFrame(body);
 }
 

@@ -68,6 +68,7 @@ function decodeArguments(
     case Verb.count:
     case Verb.stats:
     case Verb.ping:
+    case Verb.reloadKeys:
       if (count !== 0) break;
       return { requestId, verb };
     default:

@@ -2,6 +2,7 @@ import type { AckRequest, Lifetime, ListQuery } from "../core/commands.ts";
 import type { Stamp } from "../session/stamp.ts";
 import { localProtocolVersion, Option, Verb } from "./messages.ts";
 import type { MsgpackWriter } from "./msgpack-writer.ts";
+import type { PlainVerb } from "./requests.ts";
 
 /** An attribute as a client sends it: bytes that only clients interpret. */
 export interface PackedAttribute {
@@ -150,11 +151,7 @@ export function encodeTrack(writer: MsgpackWriter, requestId: number, countMax: 
 }
 
 /** For the verbs without arguments. */
-export function encodePlain(
-  writer: MsgpackWriter,
-  requestId: number,
-  verb: typeof Verb.count | typeof Verb.stats | typeof Verb.ping,
-): void {
+export function encodePlain(writer: MsgpackWriter, requestId: number, verb: PlainVerb): void {
   writer.endFrame(begin(writer, requestId, verb, 0));
 }
 

@@ -156,6 +156,9 @@ export class RequestHandler {
       case Verb.stats:
         encodeReportReply(writer, requestId, service.stats());
         break;
+      case Verb.reloadKeys:
+        this.#reloadKeys(requestId);
+        break;
       case Verb.ping:
         encodeNilReply(writer, requestId);
         break;
@@ -167,9 +170,16 @@ export class RequestHandler {
     }
   }
 
-  refuse(requestId: number, reason: RefusalReason): void {
+  /** `detail`: what to say instead of the sentence that the reason has. */
+  refuse(requestId: number, reason: RefusalReason, detail?: string): void {
     this.#counters.refusals[reason] += 1;
-    encodeRefusal(this.#writer, requestId, reason);
+    encodeRefusal(this.#writer, requestId, reason, detail);
+  }
+
+  #reloadKeys(requestId: number): void {
+    const outcome = this.#service.reloadKeys();
+    if (typeof outcome === "string") this.refuse(requestId, "keysRefused", outcome);
+    else encodeReportReply(this.#writer, requestId, { ...outcome });
   }
 
   #get({ requestId, id }: GetRequest, { subscription }: Caller): void {

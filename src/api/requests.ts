@@ -66,6 +66,13 @@ export type FeedRequest =
   | { readonly requestId: number; readonly verb: typeof Verb.unwatch; readonly watch: number }
   | { readonly requestId: number; readonly verb: typeof Verb.track; readonly countMax: number };
 
+/** Without arguments. */
+export type PlainVerb =
+  | typeof Verb.count
+  | typeof Verb.stats
+  | typeof Verb.ping
+  | typeof Verb.reloadKeys;
+
 export type WriteRequest =
   | StoreRequest
   | PatchRequest
@@ -82,7 +89,7 @@ export type Request =
   | FeedRequest
   | {
       readonly requestId: number;
-      readonly verb: typeof Verb.count | typeof Verb.stats | typeof Verb.ping;
+      readonly verb: PlainVerb;
     };
 
 /** A frame that is no request to act on. `requestId` 0: the frame did not even tell that. */

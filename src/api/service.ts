@@ -62,6 +62,19 @@ export interface SessionService {
   list(query: ListQuery): ListPage;
   count(): number;
   stats(): Record<string, unknown>;
+  /**
+   * Reads the key file again. A text: it cannot be used, why, and what to do about it; the keys are
+   * as they were then.
+   */
+  reloadKeys(): KeyNames | string;
+}
+
+/** The keys that a node holds, by their fingerprints of eight hex digits. */
+export interface KeyNames {
+  /** The one that seals. */
+  readonly uses: string;
+  /** The others, which only open. */
+  readonly opens: readonly string[];
 }
 
 export interface HelloReply {

@@ -22,7 +22,9 @@ export async function runSidecar(loaded: LoadedConfiguration): Promise<void> {
   // Before the start: a signal that arrives meanwhile must not leave a socket file behind.
   const stopped = nextSignal();
   const { startSidecar } = await import("../daemon/sidecar.ts");
-  const sidecar = await startSidecar({ configuration, log });
+  const starting = startSidecar({ configuration, log });
+  if (configuration.gossip.keyFile !== "") reloadOnSignal(starting);
+  const sidecar = await starting;
   print(describeStart(loaded, sidecar));
   const end = await Promise.race([stopped, sidecar.failed]);
   if (typeof end !== "string") log.error("failed", { code: end.code });
@@ -30,6 +32,16 @@ export async function runSidecar(loaded: LoadedConfiguration): Promise<void> {
   await sidecar.close();
   if (typeof end !== "string") throw end;
   log.info("stopped");
+}
+
+/** Of keys that change while it starts, it may have read either. */
+function reloadOnSignal(starting: Promise<{ reloadKeys(): void }>): void {
+  process.on("SIGHUP", () => {
+    starting.then(
+      (sidecar) => sidecar.reloadKeys(),
+      () => {},
+    );
+  });
 }
 
 const exitCodeOfSecondSignal = 1;
@@ -51,6 +63,13 @@ function gossipWords({ mode, group, port, peers }: Configuration["gossip"]): str
   return mode === "unicast" ? `port ${port}, ${count(peers.length, "peer")}` : `${group}:${port}`;
 }
 
+function sealWords({ keyFile, insecurePlaintext }: Configuration["gossip"]): string {
+  if (keyFile !== "") return `sealed with the keys in ${keyFile}`;
+  return insecurePlaintext
+    ? "NOT SEALED, not even on a network"
+    : "not sealed, on this machine only";
+}
+
 function describeStart(
   { configuration, origins }: LoadedConfiguration,
   sidecar: Pick<Sidecar, "node" | "socketPath" | "statsSocketPath">,
@@ -69,6 +88,7 @@ function describeStart(
         ["local socket", sidecar.socketPath],
         ...ofStats,
         ["gossip", `${gossipWords(gossip)}, interface ${gossip.interface}`],
+        ["datagrams", sealWords(gossip)],
       ],
       "  ",
     ),

@@ -24,6 +24,7 @@ import {
   encodeTouch,
 } from "../api/request-encoder.ts";
 import { limits } from "../protocol/limits.ts";
+import { requireDuration, requireOwner, requireText } from "./argument-rules.ts";
 import { Connection } from "./connection.ts";
 import { invalid, malformedReply } from "./errors.ts";
 import { NearCache, type NearCacheStats } from "./near-cache.ts";
@@ -33,6 +34,7 @@ import type {
   DestroyAllOptions,
   DestroyAllResult,
   GetOptions,
+  KeyNames,
   LifetimeOptions,
   ListOptions,
   OwnerOptions,
@@ -245,6 +247,18 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
     );
   }
 
+  /**
+   * Has the sidecar read its key file again, as SIGHUP does. Rejects with SESSIONCAST_KEYS, and a
+   * text for whoever runs it, when the file cannot be used; the keys are as they were then.
+   */
+  async reloadKeys(): Promise<KeyNames> {
+    const { uses, opens } = await this.#connection.request(
+      (writer, requestId) => encodePlain(writer, requestId, Verb.reloadKeys),
+      decodeReport,
+    );
+    return { uses: String(uses), opens: Array.isArray(opens) ? opens.map(String) : [] };
+  }
+
   ping(): Promise<void> {
     return this.#connection.request(
       (writer, requestId) => encodePlain(writer, requestId, Verb.ping),
@@ -372,24 +386,4 @@ function decodeReport(reader: MsgpackReader): Record<string, unknown> {
   const report = unpackReport(decodeReportReply(reader));
   if (report === undefined) throw malformedReply();
   return report;
-}
-
-/** How long ids and names may be is for the sidecar to say. */
-function requireText(text: unknown): void {
-  if (typeof text !== "string") throw invalid("an id, a name or a cursor is not a string");
-  // A lone surrogate has no UTF-8: it would be stored as another character.
-  if (!text.isWellFormed()) throw invalid("an id or a name is not well-formed Unicode");
-}
-
-function requireOwner(owner: unknown): void {
-  if (owner === undefined || owner === null) return;
-  requireText(owner);
-  if (owner === "") throw invalid("an owner is not an empty text");
-}
-
-function requireDuration(value: unknown): void {
-  if (value === undefined) return;
-  if (!Number.isSafeInteger(value) || Number(value) < 0 || Number(value) > limits.durationMsMax) {
-    throw invalid("a time is not a whole number of milliseconds from 0 to ten years");
-  }
 }

@@ -8,6 +8,7 @@ import { traceOf } from "../base/error-trace.ts";
  * - `SESSIONCAST_TOO_LARGE`: the session, or what was to be sent, is too large;
  * - `SESSIONCAST_BEHIND`: the write that `atLeast` names did not come in time;
  * - `SESSIONCAST_FORBIDDEN`: this is the stats socket, which tells of no sessions;
+ * - `SESSIONCAST_KEYS`: the key file cannot be used, and the keys are as they were;
  * - `SESSIONCAST_PROTOCOL`: client and sidecar do not understand each other;
  * - `SESSIONCAST_UNAVAILABLE`: no sidecar, or the connection broke. A write may have been done;
  * - `SESSIONCAST_TIMEOUT`: no answer in time. A write may have been done;

@@ -1,3 +1,5 @@
+export type { KeyNames } from "../api/service.ts";
+
 import type { NearCacheOptions } from "./near-cache.ts";
 
 export interface ClientOptions {

@@ -18,12 +18,23 @@ export interface KeyLine {
 
 const linePattern = new RegExp(`^(identity|use|open)[ \\t]+([0-9a-fA-F]{${2 * keyBytes}})$`);
 
+export interface KeyFileContent extends KeyMaterial {
+  /** How many of the open keys, the first ones, stand before the one in use. */
+  readonly olderCount: number;
+}
+
 /** `file` is its path, for errors (E_KEY_FILE). */
-export function parseKeyFile(text: string, file: string): KeyMaterial {
+export function parseKeyFile(text: string, file: string): KeyFileContent {
   const lines = readKeyLines(text, file);
-  const keys = (word: KeyWord) => lines.filter((line) => line.word === word).map(({ key }) => key);
-  const one = (word: KeyWord) => keys(word)[0] ?? missing(word, file);
-  return { identity: one("identity"), use: one("use"), open: keys("open") };
+  const only = (word: KeyWord) => lines.find((line) => line.word === word) ?? missing(word, file);
+  const use = only("use");
+  const open = lines.filter(({ word }) => word === "open");
+  return {
+    identity: only("identity").key,
+    use: use.key,
+    open: open.map(({ key }) => key),
+    olderCount: open.filter(({ at }) => at < use.at).length,
+  };
 }
 
 /** Every line that holds a key, in order, once the whole file is found right. */

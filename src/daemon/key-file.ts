@@ -19,9 +19,8 @@ import { basename, dirname, join, resolve } from "node:path";
 import { OperatorError } from "../base/operator-error.ts";
 import { shellWord } from "../base/shell-word.ts";
 import { limits } from "../protocol/limits.ts";
-import type { KeyMaterial } from "../wire/keyring.ts";
 import { type Edited, newKeyFile } from "./key-file-edit.ts";
-import { parseKeyFile } from "./key-file-text.ts";
+import { type KeyFileContent, parseKeyFile } from "./key-file-text.ts";
 
 /** Windows has other means than modes and owners; there the checks of both do not apply. */
 const hasModes = process.platform !== "win32";
@@ -32,7 +31,7 @@ const ownMode = 0o600;
 export const defaultKeyFile = "/etc/sessioncast/key";
 
 /** Throws OperatorError: E_KEY_FILE (missing, unreadable, malformed), E_KEY_MODE (not private). */
-export function readKeyFile(path: string): KeyMaterial {
+export function readKeyFile(path: string): KeyFileContent {
   return parseKeyFile(readSecret(path, isTrusted).text, path);
 }
 

@@ -11,7 +11,6 @@ import { clusterIdentity, type KeyMaterial, Keyring } from "../wire/keyring.ts";
 import { type Configuration, resolveNodeName } from "./configuration.ts";
 import { logCoreEvent } from "./core-log.ts";
 import { watchEventLoop } from "./event-loop-delay.ts";
-import { readKeyFile } from "./key-file.ts";
 import {
   closeLocalSockets,
   type LocalSocketPaths,
@@ -21,6 +20,7 @@ import {
 } from "./local-sockets.ts";
 import type { Log } from "./log.ts";
 import { guardNetwork } from "./network-guard.ts";
+import { NodeKeys, reloadNodeKeys } from "./node-keys.ts";
 import { collectStats, type StatsSources } from "./stats.ts";
 import { readVersion } from "./version.ts";
 
@@ -28,6 +28,8 @@ export interface Sidecar extends LocalSocketPaths {
   readonly node: string;
   /** Resolves if it cannot go on; the process should end, and be started again. */
   readonly failed: Promise<OperatorError>;
+  /** Reads the key file again; logs what came of it. */
+  reloadKeys(): void;
   /** Leaves the cluster, gives the socket back; the same promise however often called. */
   close(): Promise<void>;
 }
@@ -41,14 +43,14 @@ export async function startSidecar(options: {
   const node = resolveNodeName(configuration.node, hostname());
   const { gossip } = configuration;
   const chosen = chooseInterface(gossip.interface, networkInterfaces(), familyOf(gossip));
-  const keys = gossip.keyFile === "" ? undefined : readKeyFile(gossip.keyFile);
+  const keys = gossip.keyFile === "" ? undefined : new NodeKeys(gossip.keyFile);
   const warnings = [...guardNetwork(gossip, chosen), ...faultWarnings(configuration)];
   let fail = (_error: OperatorError): void => {};
   const failed = new Promise<OperatorError>((resolve) => {
     fail = resolve;
   });
   const onCloned = () => fail(cloned());
-  const settled = { configuration, node, chosen, keys };
+  const settled = { configuration, node, chosen, keys: keys?.material };
   const driver = await Driver.start(driverOptions(settled, log, onCloned));
   warnings.push(...socketWarnings(configuration.local));
   warnings.push(...bufferWarnings(configuration, driver), ...portWarnings(configuration, driver));
@@ -66,10 +68,14 @@ export async function startSidecar(options: {
     sockets,
     eventLoopDelayMs: watchEventLoop(),
     warnings,
+    keys,
   };
+  const reloadKeys = () =>
+    reloadNodeKeys(keys, log, (material) => driver.rekey(new Keyring(material)));
   const service = sessionService(driver, {
     hello: () => ({ version, node, cluster, state: driver.replica.phase }),
     stats: () => collectStats(sources),
+    reloadKeys,
   });
   const { local } = configuration;
   const paths = await openLocalSockets(sockets, { local, service, log }).catch(async (error) => {
@@ -86,6 +92,7 @@ export async function startSidecar(options: {
     ...paths,
     node,
     failed,
+    reloadKeys,
     close() {
       closing ??= close();
       return closing;
@@ -96,7 +103,7 @@ export async function startSidecar(options: {
 /** The replica's commands at the present time; whatever writes wakes the driver. */
 function sessionService(
   driver: Driver,
-  about: Pick<SessionService, "hello" | "stats">,
+  about: Pick<SessionService, "hello" | "stats" | "reloadKeys">,
 ): SessionService {
   const { replica } = driver;
   const written = <T>(outcome: T): T => {

@@ -2,6 +2,7 @@ import type { Peer } from "../core/membership/peer.ts";
 import type { Driver } from "../net/driver.ts";
 import type { EventLoopDelayMs } from "./event-loop-delay.ts";
 import type { LocalSockets } from "./local-sockets.ts";
+import type { NodeKeys } from "./node-keys.ts";
 import { membershipWarnings, standingOf } from "./peer-standing.ts";
 import { describeWays, pathWarnings } from "./peer-ways.ts";
 
@@ -16,6 +17,8 @@ export interface StatsSources {
   readonly eventLoopDelayMs: () => EventLoopDelayMs;
   /** What an operator should not overlook; see `startSidecar`. */
   readonly warnings: readonly string[];
+  /** Undefined: datagrams are not sealed. */
+  readonly keys: NodeKeys | undefined;
 }
 
 /** What `sessioncast stats` shows: plain data, numbers only grow unless they are sizes. */
@@ -31,6 +34,7 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
     pid: process.pid,
     node: sources.node,
     cluster: sources.cluster,
+    ...(sources.keys && { keys: { ...sources.keys.names, older: sources.keys.older } }),
     state: replica.phase,
     uptimeMs: Math.round(now.monotonicMs - sources.startedMs),
     sessions: {

@@ -133,6 +133,7 @@ const requests: readonly Write[] = [
   (writer) => encodeDestroyAll(writer, 16, { owner: "ada", except: "s-9" }),
   (writer) => encodeDestroy(writer, 17, { id: "s-2" }),
   (writer) => encodeUnwatch(writer, 18, 3),
+  (writer) => encodePlain(writer, 19, Verb.reloadKeys),
 ];
 
 function asPacked(values: readonly NamedValue[]) {

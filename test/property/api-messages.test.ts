@@ -132,7 +132,7 @@ test("all other requests come out as they went in", () => {
         newId,
         ack,
       });
-      for (const verb of [Verb.count, Verb.stats, Verb.ping]) {
+      for (const verb of [Verb.count, Verb.stats, Verb.ping, Verb.reloadKeys]) {
         both((writer) => encodePlain(writer, requestId, verb), { requestId, verb });
       }
       both((writer) => encodeTouch(writer, requestId, { id, idleMs, ack }), {
@@ -287,8 +287,10 @@ test("all other replies come out as they went in", () => {
       assert.equal(decodeCountReply(count), stamp.time);
       for (const reader of [written, list, count]) assert.ok(reader.finished);
 
-      const refused = readerOf((writer) => encodeRefusal(writer, requestId, reason));
-      const [code, message] = refusals[reason];
+      const detail = listed[0]?.id;
+      const refused = readerOf((writer) => encodeRefusal(writer, requestId, reason, detail));
+      const [code, sentence] = refusals[reason];
+      const message = detail ?? sentence;
       assert.deepEqual(decodeReplyHead(refused), {
         requestId,
         isEvent: false,

@@ -1,4 +1,4 @@
-import type { HelloReply, SessionService } from "../../src/api/service.ts";
+import type { HelloReply, KeyNames, SessionService } from "../../src/api/service.ts";
 import type {
   AckRequest,
   DestroyedAll,
@@ -176,6 +176,14 @@ export class FakeService implements SessionService {
 
   stats(): Record<string, unknown> {
     return { sessions: this.count(), bytes: 2 ** 40, share: 0.5, peers: [{ name: "app-2" }] };
+  }
+
+  /** What a test wants to be answered. */
+  keys: KeyNames | string = { uses: "1a2b3c4d", opens: ["5e6f7a8b"] };
+
+  reloadKeys(): KeyNames | string {
+    this.calls.push("reloadKeys");
+    return this.keys;
   }
 
   #alive(id: string): FakeSession | undefined {

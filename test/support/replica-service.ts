@@ -41,6 +41,7 @@ export class ReplicaService {
       },
       list: (query) => replica.list(query, lone.now),
       count: () => replica.store.live.size,
+      reloadKeys: () => "this sidecar was started without a key file",
     };
   }
 }

@@ -147,6 +147,18 @@ test("the sidecar tells about itself", async (t) => {
   });
 });
 
+test("keys are read again, or the client is told why not", async (t) => {
+  const { client, service, server } = await connected(t);
+  assert.deepEqual(await client.reloadKeys(), { uses: "1a2b3c4d", opens: ["5e6f7a8b"] });
+  service.keys = "the key file /k is missing. Make one";
+  await assert.rejects(client.reloadKeys(), {
+    code: "SESSIONCAST_KEYS",
+    message: "the key file /k is missing. Make one",
+  });
+  assert.equal(server.counters.refusals.keysRefused, 1);
+  await client.ping();
+});
+
 test("what cannot be asked for rejects, and the connection goes on", async (t) => {
   const { client } = await connected(t);
   const cycle: Record<string, unknown> = {};

@@ -28,9 +28,10 @@ function refusal(work: () => unknown): OperatorError {
 
 describe("a key file that is right", () => {
   test("gives its keys in the order of its lines", () => {
-    const text = `${line("open", 3)}\n${smallest}${line("open", 4)}\n`;
-    const { identity, use, open } = parseKeyFile(text, file);
-    assert.deepEqual([identity, use, ...open], [1, 2, 3, 4].map(testKey));
+    const text = `${line("open", 3)}\n${smallest}${line("open", 4)}\n${line("open", 5)}\n`;
+    const { identity, use, open, olderCount } = parseKeyFile(text, file);
+    assert.deepEqual([identity, use, ...open], [1, 2, 3, 4, 5].map(testKey));
+    assert.equal(olderCount, 1, "one that opens stands before the one in use");
   });
 
   test("may have comments, blank lines, capitals, tabs, and be made on Windows", () => {

@@ -74,7 +74,8 @@ describe("reading", () => {
     const link = freshPath();
     symlinkSync(path, link);
     for (const name of [path, link]) {
-      assert.deepEqual(readKeyFile(name), { identity: testKey(1), use: testKey(2), open: [] });
+      const { identity, use, open } = readKeyFile(name);
+      assert.deepEqual([identity, use, open], [testKey(1), testKey(2), []]);
     }
     chmodSync(path, 0o400);
     assert.deepEqual(readKeyFile(path).use, testKey(2));

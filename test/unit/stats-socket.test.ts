@@ -28,6 +28,7 @@ const argumentsOf: Record<keyof typeof Verb, unknown[]> = {
   watch: [""],
   unwatch: [1],
   track: [10],
+  reloadKeys: [],
 };
 const verbs = Object.keys(argumentsOf) as (keyof typeof Verb)[];
 const log = createLog({ level: "error", write: () => {}, now: Date.now });
