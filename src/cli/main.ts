@@ -5,6 +5,7 @@ import { demoCommand } from "./commands/demo.ts";
 import { destroyCommand } from "./commands/destroy.ts";
 import { getCommand } from "./commands/get.ts";
 import { keygenCommand } from "./commands/keygen.ts";
+import { keysCommand } from "./commands/keys.ts";
 import { listCommand } from "./commands/list.ts";
 import { logoutCommand } from "./commands/logout.ts";
 import { peersCommand } from "./commands/peers.ts";
@@ -49,6 +50,7 @@ function createParser(argv: readonly string[]) {
     .command(logoutCommand)
     .command(watchCommand)
     .command(keygenCommand)
+    .command(keysCommand)
     .command(configCommand)
     .command(demoCommand)
     .demandCommand(1, "name a command")

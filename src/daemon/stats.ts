@@ -1,6 +1,7 @@
 import type { Peer } from "../core/membership/peer.ts";
 import type { Driver } from "../net/driver.ts";
 import type { EventLoopDelayMs } from "./event-loop-delay.ts";
+import { showFingerprint } from "./key-file-text.ts";
 import type { LocalSockets } from "./local-sockets.ts";
 import type { NodeKeys } from "./node-keys.ts";
 import { membershipWarnings, standingOf } from "./peer-standing.ts";
@@ -105,6 +106,7 @@ function describePeer(peer: Peer, nowMs: number): Record<string, unknown> {
     address: peer.address,
     state: standingOf(peer),
     phase: peer.phase,
+    ...describeKeys(peer),
     boot: peer.boot,
     lastHeardMs: Math.round(nowMs - peer.lastHeardMs),
     records: peer.count,
@@ -118,6 +120,12 @@ function describePeer(peer: Peer, nowMs: number): Record<string, unknown> {
     /** Whether it misses so much that it is left to anti-entropy. */
     lags: peer.feedback.leftOut,
   };
+}
+
+/** Nothing for a peer that has told of none. */
+function describeKeys({ keys: [use, ...open] }: Peer): Record<string, unknown> {
+  if (use === undefined) return {};
+  return { uses: showFingerprint(use), opens: open.map(showFingerprint) };
 }
 
 function hex(half: number): string {

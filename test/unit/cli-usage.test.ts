@@ -6,7 +6,19 @@ import { runCommand as run } from "../support/command-line.ts";
 const together = { concurrency: 4 };
 
 const verbs = [
-  ...["start", "stats", "peers", "get", "set", "destroy", "list", "keygen", "config", "demo"],
+  ...[
+    "start",
+    "stats",
+    "peers",
+    "get",
+    "set",
+    "destroy",
+    "list",
+    "keygen",
+    "keys",
+    "config",
+    "demo",
+  ],
 ];
 
 describe("help", together, () => {
@@ -59,6 +71,7 @@ describe("wrong usage exits with 2 and one line that says why", together, () => 
     [["keygen", "--add", "--use", "1a2b3c4d"], /mutually exclusive/],
     [["keygen", "--use", "1a2b3c4d", "--retire", "1a2b3c4d"], /mutually exclusive/],
     [["keygen", "--retire", "1a2b"], /eight hex digits/],
+    [["keys", "relaod"], /Choices: "reload"/],
     [["keygen", "a", "b"], /Unknown argument: b/],
   ];
   for (const [words, reason] of cases) {
@@ -112,7 +125,15 @@ describe("config", together, () => {
 });
 
 describe("without a sidecar", together, () => {
-  for (const words of [["stats"], ["peers"], ["get", "a"], ["set", "a", "n=1"], ["list"]]) {
+  for (const words of [
+    ["stats"],
+    ["peers"],
+    ["keys"],
+    ["keys", "reload"],
+    ["get", "a"],
+    ["set", "a", "n=1"],
+    ["list"],
+  ]) {
     test(`${words.join(" ")} exits with 1 and says what to do`, async () => {
       const { code, stdout, stderr } = await run([...words, "--socket", "/nowhere/x.sock"]);
       assert.equal(code, 1);
