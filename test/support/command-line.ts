@@ -9,10 +9,11 @@ export interface Ending {
   readonly stderr: string;
 }
 
-/** One run of the command line, with no settings in its environment but these. */
+/** One run of the command line, with no settings but these; `prefix` is a command that runs it. */
 export function runCommand(
   words: readonly string[],
   settings: Record<string, string> = {},
+  prefix: readonly string[] = [],
 ): Promise<Ending> {
   const inherited = Object.entries(process.env).filter(
     ([name]) => !name.startsWith("SESSIONCAST_"),
@@ -20,7 +21,8 @@ export function runCommand(
   const env = { ...Object.fromEntries(inherited), ...settings };
   return new Promise((resolve) => {
     const options = { env, timeout: 20_000 };
-    const child = execFile(process.execPath, [program, ...words], options, (_, stdout, stderr) => {
+    const [file = "", ...argv] = [...prefix, process.execPath, program, ...words];
+    const child = execFile(file, argv, options, (_, stdout, stderr) => {
       resolve({ code: child.exitCode, stdout, stderr });
     });
   });

@@ -32,6 +32,7 @@ export interface Stats {
     readonly rejected: Record<string, number>;
   };
   readonly warnings: readonly string[];
+  readonly keys?: { readonly uses: string; readonly opens: readonly string[] };
   readonly naks: Record<string, number>;
   readonly pacing: Record<string, number>;
   readonly memory: Readonly<Record<`${"resident" | "heapUsed" | "external"}Bytes`, number>>;
