@@ -9,6 +9,10 @@ import { parseStamp, stampText } from "../../src/client/stamp-text.ts";
 import type { ConfigurationSources } from "../../src/daemon/configuration.ts";
 import { loadConfiguration } from "../../src/daemon/configuration.ts";
 import { schema } from "../../src/daemon/configuration-schema.ts";
+import { addKey, retireKey, useKey } from "../../src/daemon/key-file-edit.ts";
+import { type KeyFileContent, nameOfKey, parseKeyFile } from "../../src/daemon/key-file-text.ts";
+import { limits } from "../../src/protocol/limits.ts";
+import { testKey } from "../support/test-keys.ts";
 import { type Features, type FuzzTarget, sized } from "./target.ts";
 
 /** Either a configuration in which each value is allowed, or an error that a terminal can show. */
@@ -106,6 +110,45 @@ const environment: FuzzTarget = {
   },
 };
 
+const keyLine = (word: string, n: number) => `${word} ${testKey(n).toString("hex")}`;
+
+const keyFile: FuzzTarget = {
+  name: "key-file",
+  about: "the key file: keys that a change leaves whole, or an error that repeats none of it",
+  bytesMax: 1_024,
+  executions: 3_000,
+  corpus: () =>
+    [
+      `# ours\n${keyLine("identity", 1)}\n\n  ${keyLine("use", 2)} # since May\n`,
+      [keyLine("open", 3), keyLine("use", 2), keyLine("identity", 1), keyLine("open", 4)].join(
+        "\n",
+      ),
+      `\ufeff${keyLine("identity", 1)}\r\n${keyLine("use", 2)}\r\nopen 00`,
+    ].map((text) => Buffer.from(text)),
+  run(input) {
+    const text = input.toString();
+    let content: KeyFileContent;
+    try {
+      content = parseKeyFile(text, "/key");
+    } catch (error) {
+      if (!(error instanceof OperatorError)) throw error;
+      for (const [word] of text.matchAll(/[0-9a-f]{9,}/gi)) assert(!error.message.includes(word));
+      return [`${error.code} ${error.fact.replaceAll(/\d+/g, "")}`];
+    }
+    const { identity, use, open, olderCount } = content;
+    assert([identity, use, ...open].every(({ length }) => length === 32));
+    assert(open.length < limits.keysMax && olderCount <= open.length);
+    if (open.length === limits.keysMax - 1) return ["full"];
+    let drawn = 100;
+    const added = addKey(text, "/key", () => testKey(drawn++));
+    const used = useKey(added.text, "/key", added.fingerprint);
+    const back = useKey(used.text, "/key", nameOfKey(use));
+    const again = retireKey(back.text, "/key", added.fingerprint);
+    assert.deepEqual(parseKeyFile(again.text, "/key"), content);
+    return ["read", sized("open", open.length), `older ${olderCount}`];
+  },
+};
+
 const nowMs = 1_800_000_000_000;
 const id = "s-1";
 
@@ -160,4 +203,10 @@ const stamp: FuzzTarget = {
   },
 };
 
-export const textTargets: readonly FuzzTarget[] = [configuration, environment, cookie, stamp];
+export const textTargets: readonly FuzzTarget[] = [
+  configuration,
+  environment,
+  keyFile,
+  cookie,
+  stamp,
+];
