@@ -71,6 +71,7 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
     stream: counters.stream,
     reconcile: counters.reconcile,
     membership: counters.membership,
+    guard: counters.guard,
     paths: {
       mode: replica.mode,
       ...counters.paths,

@@ -41,6 +41,7 @@ export interface Stats {
   readonly membership: Record<string, number> & { readonly ownPauses: number };
   readonly stream: Record<string, number>;
   readonly reconcile: Record<string, number>;
+  readonly guard: Record<string, number>;
   readonly local: Record<string, number> & { readonly refusals: Record<string, number> };
   readonly cpuMicros: number;
 }

@@ -1,0 +1,124 @@
+import { strict as assert } from "node:assert";
+import { test } from "node:test";
+import { Attack, type AttackMode } from "../support/attack.ts";
+import { KeyFiles } from "../support/key-files.ts";
+import { LoadWriter } from "../support/load-writer.ts";
+import { type LabHost, NetworkLab, withoutLab } from "../support/network-lab.ts";
+import { eventually, ProcessCluster, type SidecarProcess } from "../support/sidecar-process.ts";
+
+const skip = withoutLab();
+const sessions = 200;
+const flood = { rate: 50_000, seconds: 5 };
+/** Of octets that a node may hold more of after a flood; what a flood could fill is far more. */
+const growthMax = 64 * 1024 * 1024;
+
+interface Site {
+  readonly cluster: ProcessCluster;
+  readonly members: readonly [SidecarProcess, SidecarProcess];
+  readonly stranger: LabHost;
+}
+
+/** Two hosts with sidecars that share a key, and one whose owner has none. */
+async function site(t: { after(run: () => Promise<void>): void }): Promise<Site> {
+  const lab = new NetworkLab(3);
+  const cluster = await ProcessCluster.open();
+  t.after(async () => {
+    await cluster.close();
+    lab.remove();
+  });
+  const files = new KeyFiles(cluster.directory);
+  const [one, two, stranger] = lab.hosts;
+  assert(one && two && stranger);
+  const add = (name: string, { address, prefix }: LabHost) =>
+    cluster.add(
+      name,
+      { SESSIONCAST_GOSSIP_INTERFACE: address, ...files.environment(name) },
+      prefix,
+    );
+  const members = [add("one", one), add("two", two)] as const;
+  await startAll(members);
+  return { cluster, members, stranger };
+}
+
+async function startAll(members: readonly SidecarProcess[]): Promise<void> {
+  await Promise.all(members.map((member) => member.start()));
+  const [one] = members;
+  await eventually(async () => (await one?.stats())?.peers[0]?.state === "up", "they meet");
+}
+
+async function createSessions(member: SidecarProcess): Promise<void> {
+  const client = await member.client();
+  const ids = Array.from({ length: sessions }, (_, id) => `load-${id}`);
+  await Promise.all(ids.map((id) => client.create(id, { text: "x".repeat(100) })));
+}
+
+async function rejected(member: SidecarProcess, reason: string): Promise<number> {
+  return (await member.stats()).datagrams.rejected[reason] ?? 0;
+}
+
+async function heldBytes(member: SidecarProcess): Promise<number> {
+  const { memory } = await member.stats();
+  return memory.heapUsedBytes + memory.externalBytes;
+}
+
+const reasons: readonly (readonly [AttackMode, string])[] = [
+  ["garbage", "bad_magic"],
+  ["headers", "bad_seal"],
+  ["recorded", "replayed"],
+];
+
+for (const [mode, reason] of reasons) {
+  test(`a flood of ${mode} from a foreign host changes nothing`, { skip }, async (t) => {
+    const { cluster, members, stranger } = await site(t);
+    await createSessions(members[0]);
+    await cluster.converged(sessions);
+    const attack = await Attack.prepare(stranger, cluster, mode, flood);
+    t.after(async () => attack.kill());
+    const writers: LoadWriter[] = [];
+    for (const [index, member] of members.entries()) {
+      writers.push(new LoadWriter(await member.client(), `by-${index}`, sessions));
+    }
+    await eventually(() => attack.heard > 100, "the stranger hears the group");
+    const before = await Promise.all(members.map(heldBytes));
+    const { sent } = await attack.send();
+    t.diagnostic(`${sent} datagrams in ${flood.seconds} s`);
+    for (const writer of writers) await writer.stop();
+    await cluster.converged(sessions);
+    for (const [index, member] of members.entries()) {
+      const client = await member.client();
+      for (const writer of writers) assert.deepEqual(await writer.lackedBy(client), []);
+      const { peers, membership } = await member.stats();
+      assert.deepEqual(
+        peers.map(({ node }) => node),
+        [members[1 - index]?.node],
+      );
+      assert.equal(membership.namesTaken, 0);
+      assert((await rejected(member, reason)) > 0, `${member.node} counts it as ${reason}`);
+      assert((await heldBytes(member)) < (before[index] ?? 0) + growthMax, "memory stays");
+    }
+  });
+}
+
+test("recorded traffic cannot bring back what died with the cluster", { skip }, async (t) => {
+  const { cluster, members, stranger } = await site(t);
+  const attack = await Attack.prepare(stranger, cluster, "recorded", { rate: 5_000, seconds: 3 });
+  t.after(async () => attack.kill());
+  await createSessions(members[0]);
+  await cluster.converged(sessions);
+  await eventually(() => attack.heard > 10, "the stranger records");
+  await Promise.all(members.map((member) => member.kill("SIGKILL")));
+  await startAll(members);
+  const { sent } = await attack.send();
+  t.diagnostic(`${sent} datagrams of the dead`);
+  for (const [index, member] of members.entries()) {
+    const stats = await member.stats();
+    assert.equal(stats.sessions.count, 0);
+    assert.equal(stats.reconcile.recordsReceived, 0);
+    const up = stats.peers.filter(({ state }) => state === "up");
+    assert.deepEqual(
+      up.map(({ node }) => node),
+      [members[1 - index]?.node],
+    );
+    assert(((await member.stats()).guard.unprovenFrames ?? 0) > 0, "they were heard");
+  }
+});
