@@ -1,11 +1,14 @@
 import { parseArgs } from "node:util";
 import { benchExpress } from "./express.ts";
+import { benchFlood } from "./flood.ts";
 import { benchLocal } from "./local.ts";
 import { describeMachine } from "./measure.ts";
 import { benchMemory } from "./memory.ts";
 import { benchOverload } from "./overload.ts";
 import { benchReconcile } from "./reconcile.ts";
+import { benchRefusal } from "./refusal.ts";
 import { benchLoss, benchReplication } from "./replication.ts";
+import { benchSealing } from "./sealing.ts";
 
 /**
  * `npm run bench -- <one of benches> [--quick] [--json]`. Figures are medians with their spread;
@@ -53,6 +56,18 @@ const benches: Record<string, () => Promise<readonly unknown[]>> = {
     ),
   local: () => benchLocal({ repeats: quick ? 1 : 5, gets: quick ? 10_000 : 200_000 }, print),
   express: () => benchExpress({ repeats: quick ? 1 : 5, seconds: quick ? 1 : 4 }, print),
+  sealing: () => benchSealing({ repeats: quick ? 1 : 5, updates: replication.updates }, print),
+  refusal: async () =>
+    benchRefusal({ repeats: quick ? 1 : 5, datagrams: quick ? 10_000 : 200_000 }, print),
+  flood: () =>
+    benchFlood(
+      {
+        seconds: Number(values.seconds ?? (quick ? 3 : 20)),
+        updates: replication.updates / (quick ? 1 : 2),
+        rate: 50_000,
+      },
+      print,
+    ),
   memory: () => benchMemory({ sessions: quick ? 100_000 : 1_000_000 }, print),
 };
 

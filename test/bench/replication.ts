@@ -27,12 +27,12 @@ export interface ReplicationResult {
   };
 }
 
-type Run = BareRun;
+export type Run = BareRun;
 
-const sessionCount = 200_000;
-const inFlight = 512;
-const value = "v".repeat(100);
-const ids = Array.from({ length: sessionCount }, (_, index) => idOf(index));
+export const sessionCount = 200_000;
+export const inFlight = 512;
+export const value = "v".repeat(100);
+export const ids = Array.from({ length: sessionCount }, (_, index) => idOf(index));
 
 /**
  * Real sidecars on loopback, one process that writes (see patch-load.ts). Each update sets one
@@ -126,7 +126,11 @@ function summary(runs: readonly Run[], latencies: readonly number[]): Replicatio
   };
 }
 
-async function throughput(cluster: ProcessCluster, load: PatchLoad, updates: number): Promise<Run> {
+export async function throughput(
+  cluster: ProcessCluster,
+  load: PatchLoad,
+  updates: number,
+): Promise<Run> {
   const before = await statsOf(cluster);
   const startMs = performance.now();
   await load.run(updates, inFlight);
