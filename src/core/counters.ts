@@ -90,6 +90,8 @@ export class Counters {
     copy: 0,
     /** Sent long before the newest of their boot. */
     stale: 0,
+    /** Of a second process under the same boot id. */
+    twins: 0,
     /** From elsewhere than where their sender has answered. */
     strayed: 0,
     /** Frames of who has not shown that it lives, and of former starts of a node. */

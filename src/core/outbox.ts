@@ -38,6 +38,7 @@ export type CoreEvent =
   | { readonly event: "isolated" | "isolation_over" }
   | { readonly event: "clock_recovered"; readonly aheadMs: number; readonly records: number }
   | { readonly event: "name_taken"; readonly peer: PeerName; readonly by: BootId }
+  | { readonly event: "boot_shared"; readonly peer: PeerName }
   | { readonly event: "multicast_lost"; readonly peer: PeerName; readonly fault: PathFault }
   | { readonly event: "multicast_back"; readonly peer: PeerName }
   | { readonly event: "peer_lags" | "peer_keeps_up"; readonly peer: PeerName }

@@ -12,6 +12,8 @@ export function logCoreEvent(log: Log, event: CoreEvent): void {
     case "peer_up":
     case "peer_left":
     case "peer_restarted":
+    case "multicast_back":
+    case "peer_keeps_up":
       log.info(event.event, { ...event.peer });
       return;
     case "peer_suspected":
@@ -47,23 +49,23 @@ export function logCoreEvent(log: Log, event: CoreEvent): void {
     case "multicast_lost":
       log.warn(event.event, { ...event.peer, likely: pathFaultWords[event.fault] });
       return;
-    case "multicast_back":
-      log.info(event.event, { ...event.peer });
-      return;
     case "peer_lags":
       log.warn(event.event, {
         ...event.peer,
         remedy: "it misses much of what others get: give it more CPU or receive buffer",
       });
       return;
-    case "peer_keeps_up":
-      log.info(event.event, { ...event.peer });
-      return;
     case "name_taken":
       log.error(event.event, {
         ...event.peer,
         by: event.by,
         remedy: "two nodes that live have this name: give each node a name of its own",
+      });
+      return;
+    case "boot_shared":
+      log.error(event.event, {
+        ...event.peer,
+        remedy: "a machine was copied while it ran: stop both copies, and start each anew",
       });
       return;
     case "tombstones_dropped":

@@ -210,6 +210,18 @@ export class Driver implements Outbox {
     const passage = this.#gate.take(bytes, source, via, this.now());
     if (passage === "taken") this.wake();
     else if (passage === "cloned") this.#stopAsClone();
+    else if (passage === "twin") this.#tellTwins(bytes, source);
+  }
+
+  /**
+   * Two processes of one boot id hardly hear each other: they may even have one address. So each is
+   * shown what the other has sealed, octet for octet, and finds out by itself.
+   */
+  #tellTwins(bytes: Buffer, source: Address): void {
+    const boot = this.#codec.bootOf(bytes);
+    const address = this.replica.peers.onTwin(boot) ?? source;
+    this.#transport?.unicast(address, bytes);
+    if (source !== address) this.#transport?.unicast(source, bytes);
   }
 
   /** Two senders under one sub-key use one nonce twice, so silence comes before order. */

@@ -3,12 +3,16 @@ import type { Via } from "../core/membership/ways.ts";
 import type { Address } from "../core/outbox.ts";
 import type { BootId, Datagram } from "../protocol/frames.ts";
 import type { DatagramCodec, Reject } from "../wire/datagram-codec.ts";
+import type { Header } from "../wire/header.ts";
+import { tailOf } from "../wire/sent-tails.ts";
 
 /** Whom the gate lets datagrams through to: the replica. */
 export interface Receiver {
   readonly peers: {
     /** Whether it can be told without a look inside that a datagram has been taken in before. */
     isReplayed(boot: BootId, counter: number, via: Via): boolean;
+    /** Whether what was taken in under this counter had another end. */
+    isOther(boot: BootId, counter: number, tail: number): boolean;
     /** When a datagram was last left unopened because there were so many. */
     overlookedMs: number;
   };
@@ -17,8 +21,11 @@ export interface Receiver {
 
 export type GateReject = Reject | "replayed";
 
-/** `cloned`: another process seals under this one's boot id. */
-export type Passage = "taken" | "own" | "cloned" | GateReject;
+/**
+ * `cloned`: another process seals under this one's boot id. `twin`: another process seals under the
+ * boot id of a peer.
+ */
+export type Passage = "taken" | "own" | "cloned" | "twin" | GateReject;
 
 /**
  * What a datagram passes before the replica sees it. The order is the defence: garbage costs a look
@@ -41,7 +48,9 @@ export class Gate {
     const header = codec.readHeader(bytes);
     if (typeof header === "string") return this.#refuse(header);
     const { boot, counter } = header;
-    if (this.#receiver.peers.isReplayed(boot, counter, via)) return this.#refuse("replayed");
+    if (this.#receiver.peers.isReplayed(boot, counter, via)) {
+      return this.#isTwin(bytes, header, now) ? "twin" : this.#refuse("replayed");
+    }
     const opened = codec.open(bytes, header, now.monotonicMs);
     if (!opened.ok) {
       if (opened.reject === "boots_throttled") {
@@ -51,6 +60,13 @@ export class Gate {
     }
     this.#receiver.receive(opened.datagram, source, now, via);
     return "taken";
+  }
+
+  #isTwin(bytes: Buffer, header: Header, { monotonicMs }: Now): boolean {
+    const { boot, counter } = header;
+    if (!this.#codec.isSealed) return false;
+    if (!this.#receiver.peers.isOther(boot, counter, tailOf(bytes))) return false;
+    return this.#codec.open(bytes, header, monotonicMs).ok;
   }
 
   #refuse(reason: GateReject): GateReject {

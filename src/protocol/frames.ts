@@ -289,6 +289,8 @@ export interface Datagram {
   readonly boot: BootId;
   /** 1 for the first datagram of its boot. */
   readonly counter: number;
+  /** Of its octets as they were sent the last four: with a seal, no other content has the same. */
+  readonly tail: number;
   /** The sender's hybrid clock when it sent this. */
   readonly clock: number;
   readonly frames: readonly Frame[];

@@ -14,6 +14,8 @@ export const limits = {
   sealBytes: 16,
   /** Counters of a boot that are told apart as new or seen; older ones count as seen (RFC 6479). */
   replayWindow: 16_384,
+  /** Ends of a boot's datagrams that are kept, to tell a replay from a second sender. */
+  tailsKept: 1_024,
   /** A datagram may be sent so long before the newest one of its boot that has arrived. */
   freshMs: 10_000,
   /** Of one node at one time. */

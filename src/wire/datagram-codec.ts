@@ -7,7 +7,7 @@ import { readFrames, writeFrame } from "./frame-codec.ts";
 import { type Header, type HeaderReject, readHeader, writeHeader } from "./header.ts";
 import type { ClusterIdentity, Keyring } from "./keyring.ts";
 import { Seal, type SealReject } from "./seal.ts";
-import { SentTags } from "./sent-tags.ts";
+import { SentTails, tailOf } from "./sent-tails.ts";
 
 /** Why a datagram was dropped; each reason has a counter of the same name in `stats`. */
 export type Reject = HeaderReject | SealReject | "bad_frame";
@@ -26,7 +26,7 @@ export class DatagramCodec {
   readonly #sealed: boolean;
   readonly #clusterTag: number;
   readonly #seal: Seal | undefined;
-  readonly #sent = new SentTags();
+  readonly #sent = new SentTails();
   readonly #writer = new ByteWriter(limits.datagramBytesMax);
   #counter = 0;
 
@@ -36,6 +36,10 @@ export class DatagramCodec {
     this.#sealed = ring !== undefined;
     this.#clusterTag = cluster.clusterTag;
     this.#seal = ring === undefined ? undefined : new Seal(boot, cluster.name, ring);
+  }
+
+  get isSealed(): boolean {
+    return this.#sealed;
   }
 
   rekey(ring: Keyring): void {
@@ -68,6 +72,11 @@ export class DatagramCodec {
     this.#seal?.seal(bytes);
     this.#sent.note(this.#counter, bytes);
     return bytes;
+  }
+
+  /** Of a datagram whose header holds. */
+  bootOf(bytes: Buffer): BootId {
+    return bytes.toString("hex", 8, 20);
   }
 
   /** Our own multicast comes back to us; known by its boot id before anything is parsed. */
@@ -107,7 +116,7 @@ export class DatagramCodec {
     const frames = readFrames(reader);
     if (frames === undefined) return { ok: false, reject: "bad_frame" };
     const { boot, counter } = header;
-    return { ok: true, datagram: { boot, counter, clock, frames } };
+    return { ok: true, datagram: { boot, counter, tail: tailOf(bytes), clock, frames } };
   }
 
   decode(bytes: Buffer, nowMs: number): Opened {

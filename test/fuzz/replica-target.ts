@@ -96,7 +96,7 @@ class Script {
     const lone = this.#lone;
     const boot = boots[number % boots.length] ?? "";
     const via = number % 2 === 0 ? "unicast" : "multicast";
-    const datagram = { boot, counter: lone.nextCounter(), clock: lone.peerTime, frames };
+    const datagram = { boot, counter: lone.nextCounter(), tail: 0, clock: lone.peerTime, frames };
     lone.replica.receive(datagram, `peer-${boot.slice(-1)}:1`, lone.now, via);
     for (const { tag } of frames) this.#features.add(`frame ${tag}`);
   }

@@ -95,7 +95,8 @@ export class LoneReplica {
    */
   receiveFrom(boot: BootId, address: Address, via: Via, ...frames: Frame[]): void {
     const receive = (said: Frame[]) => {
-      const datagram = { boot, counter: this.nextCounter(), clock: this.peerTime, frames: said };
+      const counter = this.nextCounter();
+      const datagram = { boot, counter, tail: 0, clock: this.peerTime, frames: said };
       this.replica.receive(datagram, address, this.now, via);
     };
     this.#trust(boot, address);

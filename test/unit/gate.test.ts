@@ -367,6 +367,30 @@ test("our own datagrams, sent again by whoever from wherever, are no clone's", (
   assert.equal(node.take(own, "multicast", "stranger:1"), "own");
 });
 
+test("two processes under one boot id are found out by a third, and shown to each other", () => {
+  const peer = new Sender(peerBoot);
+  const node = metBy(peer);
+  const clone = new Sender(peerBoot);
+  const twins = [1, 2].map((clock) => clone.seal(clock, { tag: Tag.leave }));
+  const { state } = node;
+  for (const bytes of twins) assert.equal(node.take(bytes), "twin");
+  assert.deepEqual(node.state, state);
+  const [bytes] = twins;
+  assert(bytes !== undefined);
+  bytes[bytes.length - 1] = (bytes[bytes.length - 1] ?? 0) ^ 1;
+  isRefused(node, bytes, "replayed");
+  const { peers } = node.lone.replica;
+  assert.equal(peers.onTwin(peerBoot), peerAddress);
+  peers.onTwin(peerBoot);
+  const told = node.lone.outbox.takeEvents().map(({ event }) => event);
+  assert.deepEqual(told, ["boot_shared"], "once");
+  // What it is shown is how the known process finds out.
+  const shown = new GuardedReplica();
+  const own = new Sender(ownBoot);
+  for (let sent = 0; sent < 9; sent++) shown.codec.encode([{ tag: Tag.leave }], 5);
+  assert.equal(shown.take(own.seal(7, { tag: Tag.leave })), "cloned");
+});
+
 test("what another process seals under our boot id is, and what it does not seal is not", () => {
   const node = metBy(new Sender(peerBoot));
   const clone = new Sender(ownBoot);

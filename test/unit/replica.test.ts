@@ -210,7 +210,13 @@ test("a ping is acknowledged with its nonce", () => {
 test("a replica does not listen to itself", () => {
   const lone = new LoneReplica();
   const boot = "00000000aaaa000000000001";
-  const datagram = { boot, counter: 1, clock: 1, frames: [peerHeartbeat({ hello: true })] };
+  const datagram = {
+    boot,
+    counter: 1,
+    tail: 0,
+    clock: 1,
+    frames: [peerHeartbeat({ hello: true })],
+  };
   lone.replica.receive(datagram, "self:1", lone.now);
   assert.deepEqual([lone.outbox.sent, [...lone.replica.peers.all()]], [[], []]);
 });

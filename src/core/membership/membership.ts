@@ -50,7 +50,7 @@ export class Membership {
     if (known !== undefined && !this.#isFresh(known, datagram, via, nowMs)) return undefined;
     const peer = this.peers.hear(datagram.boot, source, nowMs);
     if (peer === undefined) return undefined;
-    if (known === undefined) peer.replay.take(datagram.counter, datagram.clock, via);
+    if (known === undefined) peer.replay.take(datagram, via);
     this.suspicion.heard(peer);
     this.#reception?.heard(peer, via, nowMs);
     if (via === "unicast" && datagram.frames.some(({ tag }) => tag === Tag.heartbeat)) {
@@ -59,8 +59,8 @@ export class Membership {
     return peer;
   }
 
-  #isFresh(peer: Peer, { counter, clock }: Datagram, via: Via, nowMs: number): boolean {
-    const novelty = peer.replay.take(counter, clock, via);
+  #isFresh(peer: Peer, datagram: Datagram, via: Via, nowMs: number): boolean {
+    const novelty = peer.replay.take(datagram, via);
     if (novelty === "fresh") return true;
     this.#counters.guard[novelty] += 1;
     if (novelty === "copy") this.#reception?.heard(peer, via, nowMs);

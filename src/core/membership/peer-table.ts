@@ -55,6 +55,21 @@ export class PeerTable {
     return this.#peers.get(boot)?.replay.isReplayed(counter, via) ?? false;
   }
 
+  /** Whether a datagram that was taken in before was another one; see `ReplayWindow.isOther`. */
+  isOther(boot: BootId, counter: number, tail: number): boolean {
+    return this.#peers.get(boot)?.replay.isOther(counter, tail) ?? false;
+  }
+
+  /** Two processes send under this boot id: a machine was copied. Where the known one is. */
+  onTwin(boot: BootId): Address | undefined {
+    const peer = this.#peers.get(boot);
+    if (peer === undefined) return undefined;
+    if (!peer.hasTwin) this.#outbox.notify({ event: "boot_shared", peer: peer.who });
+    peer.hasTwin = true;
+    this.#counters.guard.twins += 1;
+    return peer.address;
+  }
+
   /** What the peer says of itself. */
   introduce(peer: Peer, heartbeat: Heartbeat, nowMs: number): void {
     peer.name = heartbeat.name;

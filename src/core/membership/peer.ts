@@ -43,6 +43,8 @@ export class Peer {
   /** It asked for a heartbeat, and gets it once it has shown that it lives. */
   helloWaits = false;
   readonly replay = new ReplayWindow();
+  /** Another process has been heard under its boot id. */
+  hasTwin = false;
   doubts = new Doubts();
   /** When its last heartbeat came. */
   heartbeatMs = Number.NEGATIVE_INFINITY;

@@ -1,3 +1,4 @@
+import type { Datagram } from "../../protocol/frames.ts";
 import { limits } from "../../protocol/limits.ts";
 import { stampsPerMs } from "../../session/stamp.ts";
 import type { Via } from "./ways.ts";
@@ -22,6 +23,9 @@ const wordCount = limits.replayWindow / wordBits + 1;
  */
 export class ReplayWindow {
   readonly #seen = { multicast: new Window(), unicast: new Window() };
+  /** Ends of what was taken in, by counter, and whose they are. */
+  readonly #tails = new Uint32Array(limits.tailsKept);
+  readonly #tailCounters = new Float64Array(limits.tailsKept);
   #newest = 0;
   /** What the sender's hybrid clock showed in the newest. */
   #newestClock = 0;
@@ -31,9 +35,20 @@ export class ReplayWindow {
     return this.#seen[via].has(counter);
   }
 
+  /**
+   * Whether something else was taken in under this counter: if this is authentic, two processes
+   * send under one boot id. False also: that is not remembered.
+   */
+  isOther(counter: number, tail: number): boolean {
+    const at = counter % limits.tailsKept;
+    return this.#tailCounters[at] === counter && this.#tails[at] !== tail;
+  }
+
   /** To be asked once of each datagram that is authentic. */
-  take(counter: number, clock: number, via: Via): Novelty {
+  take({ counter, tail, clock }: Dated, via: Via): Novelty {
     if (!this.#seen[via].add(counter)) return "replayed";
+    this.#tails[counter % limits.tailsKept] = tail;
+    this.#tailCounters[counter % limits.tailsKept] = counter;
     if (this.#seen[via === "unicast" ? "multicast" : "unicast"].holds(counter)) return "copy";
     if (counter > this.#newest) {
       this.#newest = counter;
@@ -43,6 +58,8 @@ export class ReplayWindow {
     return clock + limits.freshMs * stampsPerMs < this.#newestClock ? "stale" : "fresh";
   }
 }
+
+type Dated = Pick<Datagram, "counter" | "tail" | "clock">;
 
 /** RFC 6479: bits in a ring of words, so that advancing clears words instead of shifting bits. */
 class Window {
