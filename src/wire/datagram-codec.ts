@@ -5,6 +5,7 @@ import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { readFrames, writeFrame } from "./frame-codec.ts";
 import { type Header, type HeaderReject, readHeader, writeHeader } from "./header.ts";
+import { HeaderCheck } from "./header-check.ts";
 import type { ClusterIdentity, Keyring } from "./keyring.ts";
 import { Seal, type SealReject } from "./seal.ts";
 import { SentTails, tailOf } from "./sent-tails.ts";
@@ -25,6 +26,7 @@ export class DatagramCodec {
   readonly #bootBytes: Buffer;
   readonly #sealed: boolean;
   readonly #clusterTag: number;
+  readonly #check: HeaderCheck | undefined;
   readonly #seal: Seal | undefined;
   readonly #sent = new SentTails();
   readonly #writer = new ByteWriter(limits.datagramBytesMax);
@@ -35,6 +37,9 @@ export class DatagramCodec {
     this.#bootBytes = Buffer.from(boot, "hex");
     this.#sealed = ring !== undefined;
     this.#clusterTag = cluster.clusterTag;
+    const { checkKey } = cluster;
+    assert((checkKey === undefined) === (ring === undefined), "keys come with an identity");
+    this.#check = checkKey === undefined ? undefined : new HeaderCheck(checkKey);
     this.#seal = ring === undefined ? undefined : new Seal(boot, cluster.name, ring);
   }
 
@@ -62,13 +67,14 @@ export class DatagramCodec {
     if (this.#sealed) writer.position = sealedEnd;
     const bytes = writer.copyFrom(0);
     this.#counter += 1;
-    writeHeader(bytes, {
+    const header = {
       sealed: this.#sealed,
       keyMark: this.#seal?.mark ?? 0,
       clusterTag: this.#clusterTag,
       boot: this.#boot,
       counter: this.#counter,
-    });
+    };
+    writeHeader(bytes, header, this.#check);
     this.#seal?.seal(bytes);
     this.#sent.note(this.#counter, bytes);
     return bytes;
@@ -98,7 +104,7 @@ export class DatagramCodec {
 
   /** The checks that cost nothing. */
   readHeader(bytes: Buffer): Header | HeaderReject {
-    return readHeader(bytes, { sealed: this.#sealed, clusterTag: this.#clusterTag });
+    return readHeader(bytes, { clusterTag: this.#clusterTag, check: this.#check });
   }
 
   /**

@@ -19,6 +19,8 @@ export interface ClusterIdentity {
   readonly name: string;
   readonly clusterTag: number;
   readonly hashKey: HashKey;
+  /** Eight octets; see `HeaderCheck`. Undefined: datagrams are not sealed. */
+  readonly checkKey: Buffer | undefined;
 }
 
 /**
@@ -31,11 +33,12 @@ export function clusterIdentity(name: string, secret?: Buffer): ClusterIdentity 
   const derived =
     secret === undefined
       ? createHash("sha256").update(purpose).digest()
-      : derive(secret, purpose, 10);
+      : derive(secret, purpose, 18);
   return {
     name,
     clusterTag: derived.readUInt16BE(0),
     hashKey: { high: derived.readUInt32BE(2), low: derived.readUInt32BE(6) },
+    checkKey: secret === undefined ? undefined : derived.subarray(10, 18),
   };
 }
 

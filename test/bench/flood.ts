@@ -1,6 +1,6 @@
 import { Attack, type AttackMode } from "../support/attack.ts";
 import { KeyFiles } from "../support/key-files.ts";
-import { NetworkLab, withoutLab } from "../support/network-lab.ts";
+import { type LabHost, NetworkLab, withoutLab } from "../support/network-lab.ts";
 import { ProcessCluster, type SidecarProcess } from "../support/sidecar-process.ts";
 import { median, pipelined, round, withSpread } from "./measure.ts";
 import { PatchLoad } from "./patch-load.ts";
@@ -10,7 +10,10 @@ export interface FloodResult {
   readonly mode: AttackMode;
   readonly floodPerSecond: number;
   readonly updatesPerSecond: number;
+  /** While the same goes to a port where nobody listens: that takes the machine's time as well. */
+  readonly besideUpdatesPerSecond: number;
   readonly calmUpdatesPerSecond: number;
+  /** Of the first to the second. */
   readonly ratio: number;
   readonly residentGrowthBytes: number;
 }
@@ -25,8 +28,8 @@ const modes: readonly AttackMode[] = ["garbage", "headers", "recorded"];
 
 /**
  * Two sidecars with keys, each in a network namespace of its own, replicate as fast as they can
- * while a third host floods their group, and before and after that. All share the machine's
- * processors, so what the flood costs its sender counts as well.
+ * while a third host floods their group. All share the machine's processors, so the same is
+ * measured while the flood goes to a port where nobody listens.
  */
 export async function benchFlood(
   options: FloodOptions,
@@ -53,12 +56,10 @@ export async function benchFlood(
     await pipelined(sessionCount, inFlight, (index) => client.create(ids[index] ?? "", { value }));
     await cluster.converged(sessionCount);
     const load = await PatchLoad.open(writer.socket, ids, value);
-    await throughput(cluster, load, options.updates);
+    const site = { cluster, load, stranger, options };
+    await rate(site);
     const results: FloodResult[] = [];
-    for (const mode of modes) {
-      const attack = await Attack.prepare(stranger, cluster, mode, options);
-      results.push(await run(cluster, load, attack, mode, options, print));
-    }
+    for (const mode of modes) results.push(await run(site, mode, print));
     load.close();
     return results;
   } finally {
@@ -67,42 +68,65 @@ export async function benchFlood(
   }
 }
 
+interface Site {
+  readonly cluster: ProcessCluster;
+  readonly load: PatchLoad;
+  readonly stranger: LabHost;
+  readonly options: FloodOptions;
+}
+
+async function rate({ cluster, load, options }: Site): Promise<number> {
+  return (await throughput(cluster, load, options.updates)).updatesPerSecond;
+}
+
 async function run(
-  cluster: ProcessCluster,
-  load: PatchLoad,
-  attack: Attack,
+  site: Site,
   mode: AttackMode,
-  { updates }: FloodOptions,
   print: (line: string) => void,
 ): Promise<FloodResult> {
-  const rate = async () => (await throughput(cluster, load, updates)).updatesPerSecond;
-  const calm = [await rate(), await rate(), await rate()];
-  const before = await residentBytes(cluster);
-  const flooded: number[] = [];
-  let isOver = false;
-  const flood = attack.send().finally(() => {
-    isOver = true;
-  });
-  while (!isOver) flooded.push(await rate());
-  // The last run saw the end of the flood.
-  if (flooded.length > 1) flooded.pop();
-  const { perSecond } = await flood;
-  const after = await residentBytes(cluster);
-  calm.push(await rate(), await rate());
-  const ratio = median(flooded) / median(calm);
+  const calm = [await rate(site), await rate(site), await rate(site)];
+  const besideFlood = await during(site, mode, site.cluster.port + 1);
+  const before = await residentBytes(site.cluster);
+  const flood = await during(site, mode, site.cluster.port);
+  const after = await residentBytes(site.cluster);
+  const ratio = median(flood.rates) / median(besideFlood.rates);
   const growth = Math.max(...after.map((bytes, index) => bytes - (before[index] ?? 0)));
-  print(`${mode}: ${perSecond.toLocaleString("en")} datagrams/s`);
-  print(`  updates/s with the flood    ${withSpread(flooded)}`);
-  print(`  without                     ${withSpread(calm)}, ratio ${round(ratio, 2)}`);
+  print(`${mode}: ${flood.perSecond.toLocaleString("en")} datagrams/s`);
+  print(`  updates/s with the flood    ${withSpread(flood.rates)}`);
+  print(`  the same beside the group   ${withSpread(besideFlood.rates)}, ratio ${round(ratio, 2)}`);
+  print(`  without                     ${withSpread(calm)}`);
   print(`  resident memory grew by     ${round(growth / 1e6)} MB at most`);
   return {
     mode,
-    floodPerSecond: perSecond,
-    updatesPerSecond: Math.round(median(flooded)),
+    floodPerSecond: flood.perSecond,
+    updatesPerSecond: Math.round(median(flood.rates)),
+    besideUpdatesPerSecond: Math.round(median(besideFlood.rates)),
     calmUpdatesPerSecond: Math.round(median(calm)),
     ratio: round(ratio, 2),
     residentGrowthBytes: growth,
   };
+}
+
+interface Flood {
+  readonly rates: readonly number[];
+  readonly perSecond: number;
+}
+
+async function during(site: Site, mode: AttackMode, port: number): Promise<Flood> {
+  const { cluster, stranger, options } = site;
+  const { seconds, rate: perSecond } = options;
+  const attack = await Attack.prepare(stranger, cluster, mode, { seconds, rate: perSecond, port });
+  // Something has to be heard before it can be sent again.
+  await rate(site);
+  const rates: number[] = [];
+  let isOver = false;
+  const sending = attack.send().finally(() => {
+    isOver = true;
+  });
+  while (!isOver) rates.push(await rate(site));
+  // The last run saw the end of the flood.
+  if (rates.length > 1) rates.pop();
+  return { rates, perSecond: (await sending).perSecond };
 }
 
 async function residentBytes(cluster: ProcessCluster): Promise<number[]> {

@@ -30,13 +30,16 @@ export function benchRefusal(
   gate.take(valid, "peer:1", "multicast", { monotonicMs: 0, wallMs: 0 });
   const forged = Buffer.from(valid);
   forged[forged.length - 1] = (forged[forged.length - 1] ?? 0) ^ 1;
+  const ahead = Buffer.from(valid);
+  ahead.writeUIntBE(valid.readUIntBE(20, 6) + 1, 20, 6);
   const stranger = Buffer.from(valid);
   stranger.writeUInt16BE(valid.readUInt16BE(6) ^ 1, 6);
   const kinds: readonly (readonly [string, Buffer, boolean])[] = [
     ["random octets", randomBytes(1_200), false],
     ["another cluster", stranger, false],
     ["replayed", valid, true],
-    ["forged, of a known boot", forged, false],
+    ["forged header", ahead, false],
+    ["forged content, true header", forged, false],
   ];
   return kinds.map(([kind, bytes, replayed]) => {
     known = replayed;
@@ -48,7 +51,7 @@ export function benchRefusal(
       }
       rates.push((datagrams / (performance.now() - startMs)) * 1_000);
     }
-    print(`${kind.padEnd(28)}${withSpread(rates)} datagrams/s refused`);
+    print(`${kind.padEnd(30)}${withSpread(rates)} datagrams/s refused`);
     return { kind, perSecond: Math.round(median(rates)) };
   });
 }

@@ -13,6 +13,7 @@ const flood = { rate: 50_000, seconds: 5 };
 const growthMax = 64 * 1024 * 1024;
 
 interface Site {
+  readonly lab: NetworkLab;
   readonly cluster: ProcessCluster;
   readonly members: readonly [SidecarProcess, SidecarProcess];
   readonly stranger: LabHost;
@@ -37,7 +38,7 @@ async function site(t: { after(run: () => Promise<void>): void }): Promise<Site>
     );
   const members = [add("one", one), add("two", two)] as const;
   await startAll(members);
-  return { cluster, members, stranger };
+  return { lab, cluster, members, stranger };
 }
 
 async function startAll(members: readonly SidecarProcess[]): Promise<void> {
@@ -98,6 +99,21 @@ for (const [mode, reason] of reasons) {
     }
   });
 }
+
+test("datagrams from port 0, where nobody can be answered, stop no node", { skip }, async (t) => {
+  const { lab, cluster, members, stranger } = await site(t);
+  const attack = await Attack.prepare(stranger, cluster, "recorded", { rate: 500, seconds: 1 });
+  t.after(async () => attack.kill());
+  await eventually(() => attack.heard > 20, "the stranger records");
+  await Promise.all(members.map((member) => member.kill("SIGKILL")));
+  await startAll(members);
+  lab.portless(stranger);
+  await attack.send();
+  for (const member of members) {
+    await eventually(async () => ((await member.stats()).datagrams.portless ?? 0) > 0, "they came");
+    assert.equal((await member.stats()).peers[0]?.state, "up");
+  }
+});
 
 test("recorded traffic cannot bring back what died with the cluster", { skip }, async (t) => {
   const { cluster, members, stranger } = await site(t);

@@ -23,10 +23,11 @@ import {
 
 const vectors = readVectors();
 
-for (const { name, secret, ...identity } of vectors.clusters) {
+for (const { name, secret, checkKey: check, ...identity } of vectors.clusters) {
   const sealed = secret === null ? undefined : Buffer.from(secret, "hex");
   test(`the ${sealed ? "sealed" : "open"} cluster "${name}" has its tag and hash key`, () => {
-    assert.deepEqual(clusterIdentity(name, sealed), { name, ...identity });
+    const checkKey = check === null ? undefined : Buffer.from(check, "hex");
+    assert.deepEqual(clusterIdentity(name, sealed), { name, ...identity, checkKey });
   });
 }
 

@@ -186,7 +186,9 @@ export class SimNode implements Outbox {
     const { label, tiny: mayEvict } = this;
     const clockWasWrong = () => this.tainted;
     const watch = { label, tombstoneRetentionMs, mayEvict, clockWasWrong };
-    const codec = new DatagramCodec(boot, identity, this.#ring);
+    const ring = this.#ring;
+    const sealed = clusterIdentity(identity.name, secret);
+    const codec = new DatagramCodec(boot, ring === undefined ? identity : sealed, ring);
     this.#life = {
       boot,
       replica,

@@ -6,6 +6,13 @@ import { fileURLToPath } from "node:url";
 import type { LabHost } from "./network-lab.ts";
 import type { ProcessCluster } from "./sidecar-process.ts";
 
+export interface AttackOptions {
+  readonly rate: number;
+  readonly seconds: number;
+  /** That of the group unless told otherwise: then nobody listens. */
+  readonly port?: number;
+}
+
 export type AttackMode = "garbage" | "headers" | "recorded";
 
 const program = fileURLToPath(new URL("segment-attacker.js", import.meta.url));
@@ -27,9 +34,10 @@ export class Attack {
     host: LabHost,
     cluster: ProcessCluster,
     mode: AttackMode,
-    { rate, seconds }: { readonly rate: number; readonly seconds: number },
+    { rate, seconds, port = cluster.port }: AttackOptions,
   ): Promise<Attack> {
-    const options = { mode, group, port: cluster.port, address: host.address, rate, seconds };
+    const hear = cluster.port;
+    const options = { mode, group, hear, port, address: host.address, rate, seconds };
     const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`]);
     const [command = "", ...prefix] = [...host.prefix, process.execPath, program, ...flags];
     const child = spawn(command, prefix, { stdio: ["pipe", "pipe", "inherit"] });

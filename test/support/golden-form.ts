@@ -55,6 +55,8 @@ export interface ClusterVector {
   /** 32 octets, or null: a cluster without keys. */
   readonly secret: string | null;
   readonly clusterTag: number;
+  /** Eight octets, or null. */
+  readonly checkKey: string | null;
   readonly hashKey: { readonly high: number; readonly low: number };
 }
 

@@ -78,6 +78,12 @@ export class NetworkLab {
     this.#drop(host, "ip daddr 224.0.0.0/4 drop");
   }
 
+  /** What leaves this host by UDP claims to come from port 0, which no socket can have. */
+  portless(host: LabHost): void {
+    nft(host, "add chain ip lab leaving { type filter hook output priority 0; }");
+    nft(host, "add rule ip lab leaving udp sport set 0");
+  }
+
   heal(): void {
     for (const host of this.hosts) nft(host, "flush chain ip lab arriving");
   }

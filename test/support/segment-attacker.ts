@@ -3,8 +3,8 @@
  * is told "go" on its standard input, then sends datagrams to the group at a rate, or as fast as it
  * can if that is slower, and prints one line of JSON at the end.
  *
- *     segment-attacker.js --mode garbage|headers|recorded --group G --port P --address A
- *                         --rate PER_SECOND --seconds S
+ *     segment-attacker.js --mode garbage|headers|recorded --group G --hear PORT --port PORT
+ *                         --address A --rate PER_SECOND --seconds S
  *
  * `garbage`: random octets; `headers`: headers of the cluster's own datagrams with random content
  * and counters to come; `recorded`: those datagrams as they are. It prints how many it has heard.
@@ -19,6 +19,7 @@ const { values } = parseArgs({
   options: {
     mode: { type: "string", default: "garbage" },
     group: { type: "string", default: "" },
+    hear: { type: "string", default: "0" },
     port: { type: "string", default: "0" },
     address: { type: "string", default: "" },
     rate: { type: "string", default: "50000" },
@@ -32,7 +33,7 @@ const batch = 64;
 /** What is heard until the word comes; of very much, the latest. */
 async function listen(): Promise<Buffer[]> {
   const socket = createSocket({ type: "udp4", reuseAddr: true });
-  socket.bind(port, values.group);
+  socket.bind(Number(values.hear), values.group);
   await once(socket, "listening");
   socket.addMembership(values.group, values.address);
   const heard: Buffer[] = [];
