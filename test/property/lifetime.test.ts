@@ -11,6 +11,7 @@ import {
 } from "../../src/core/store/lifetime.ts";
 import { StoredRecord } from "../../src/core/store/stored-record.ts";
 import { limits } from "../../src/protocol/limits.ts";
+import { hashId } from "../../src/session/fingerprint.ts";
 import { stampTimeOf, stampWallMs } from "../../src/session/stamp.ts";
 import {
   crowded,
@@ -128,7 +129,7 @@ const wheelSteps = fc.array(
 test("the wheel brings each record up once, in the slot of the earliest end it was given", () => {
   const law = fc.property(wheelSteps, (steps) => {
     const wheel = new ExpiryWheel();
-    const records = Array.from({ length: 5 }, (_, index) => new StoredRecord(`${index}`, hashKey));
+    const records = Array.from({ length: 5 }, (_, index) => recordOf(`${index}`));
     const earliest = new Map<StoredRecord, number>();
     let wallMs = startMs;
     wheel.due(wallMs);
@@ -170,7 +171,7 @@ test("a wall clock that was set back and forth loses nothing that waits in the w
     const waiting = new Set(sequence.map((_, index) => `${index}`));
     let wallMs = startMs;
     for (const [index, jumpMs] of sequence.entries()) {
-      wheel.schedule(new StoredRecord(`${index}`, hashKey), startMs + index * 1_000, wallMs);
+      wheel.schedule(recordOf(`${index}`), startMs + index * 1_000, wallMs);
       wallMs += jumpMs;
       for (const record of wheel.due(wallMs)) assert(waiting.delete(record.id));
     }
@@ -183,7 +184,11 @@ test("a wall clock that was set back and forth loses nothing that waits in the w
 test("after the wall clock was set back, ends come up at their time and not an hour later", () => {
   const wheel = new ExpiryWheel();
   wheel.due(startMs + 3_600_000);
-  const record = new StoredRecord("s", hashKey);
+  const record = recordOf("s");
   wheel.schedule(record, startMs + 5_000, startMs);
   assert.deepEqual(wheel.due(startMs + 5_000 + limits.expirySlotMs), [record]);
 });
+
+function recordOf(id: string): StoredRecord {
+  return new StoredRecord(id, hashId(hashKey, id));
+}

@@ -16,7 +16,7 @@ const doors: Readonly<Record<string, Door>> = {
   base: { rooms: [], packages: [], builtins: [] },
   session: { rooms: ["base"], packages: [], builtins: [] },
   protocol: { rooms: ["base", "session"], packages: [], builtins: [] },
-  core: { rooms: pureRooms, packages: ["lru-cache"], builtins: [] },
+  core: { rooms: pureRooms, packages: [], builtins: [] },
   wire: { rooms: pureRooms, packages: [], builtins: ["node:crypto", "node:buffer"] },
   net: {
     rooms: [...pureRooms, "core", "wire"],

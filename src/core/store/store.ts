@@ -1,17 +1,16 @@
-import { LRUCache } from "lru-cache";
-import { assert } from "../../base/assert.ts";
 import { fingerprintOf, type Hash64, type HashKey, hashId } from "../../session/fingerprint.ts";
 import { merge } from "../../session/merge.ts";
-import { hasLife, type Life, type SessionDelta } from "../../session/record.ts";
+import type { Life, SessionDelta } from "../../session/record.ts";
 import { type Correction, earliestTime, restamp } from "../../session/restamp.ts";
 import { zeroStamp } from "../../session/stamp.ts";
 import type { Counters } from "../counters.ts";
 import { type Change, changeOf, mayChangeOwner, noteNewest, type Observer } from "./change.ts";
 import { DigestTrie } from "./digest-trie.ts";
 import { currentSlot, ExpiryWheel, isPast, slotOf } from "./expiry-wheel.ts";
-import { LeafLists } from "./leaf-lists.ts";
 import { forgetAtMs, latestEndMs } from "./lifetime.ts";
 import { LiveSessions } from "./live-sessions.ts";
+import { type PlaceBounds, Places } from "./places.ts";
+import { RecordTable } from "./record-table.ts";
 import { measureBytes, StoredRecord } from "./stored-record.ts";
 import {
   compareHashes,
@@ -23,51 +22,43 @@ import {
   unknownFingerprint,
 } from "./stubs.ts";
 
-export interface StoreOptions {
+export interface StoreOptions extends PlaceBounds {
   readonly hashKey: HashKey;
-  readonly bytesMax: number;
-  readonly countMax: number;
-  readonly tombstonesMax: number;
   readonly tombstoneRetentionMs: number;
   readonly stubsMax: number;
 }
 
-/** Up to here of its room a store takes in what is not a client's, and from here on nothing... */
-const fullShare = 0.97;
-/** ...and below this it has room for what it had to give up. Apart, so that it rests between. */
-const roomyShare = 0.8;
-
 /**
  * All sessions this node knows. Live ones are bounded by memory and by count and evicted least
- * recently used first; destroyed ones stay as tombstones in a map of their own, because evicting a
- * tombstone would let a late update bring the session back. What has no room leaves a stub. Every
- * change keeps the digest.
+ * recently used first; destroyed ones stay as tombstones with a bound of their own, because
+ * evicting a tombstone would let a late update bring the session back. What has no room leaves a
+ * stub. Every change keeps the digest.
  */
 export class Store {
   readonly trie = new DigestTrie();
   readonly stubs: Stubs;
   readonly #options: StoreOptions;
   readonly #counters: Counters;
-  readonly #sessions: LRUCache<string, StoredRecord>;
-  readonly #tombstones = new Map<string, StoredRecord>();
-  readonly #leaves = new LeafLists();
+  readonly #records = new RecordTable();
+  readonly #places: Places;
   readonly #wheel = new ExpiryWheel();
   readonly live = new LiveSessions();
   /** Ids of records without life of which peers may have the rest. */
   readonly #parts = new Set<string>();
+  /** The id hashed last: one command asks for one several times. */
+  #hashedId = "";
+  #idHash: Readonly<Hash64>;
   /** Undefined: nobody wants to know, and nothing is spent on it. */
   observer: Observer | undefined;
 
   constructor(options: StoreOptions, counters: Counters) {
     this.#options = options;
     this.#counters = counters;
+    this.#idHash = hashId(options.hashKey, this.#hashedId);
     this.stubs = new Stubs(this.trie, options.stubsMax, counters.store);
-    // No `max`: it would allocate for the full count at once. The count is bounded in #place.
-    this.#sessions = new LRUCache<string, StoredRecord>({
-      maxSize: options.bytesMax,
-      dispose: (record, _id, reason) => {
-        if (reason === "evict") this.#evicted(record);
-      },
+    this.#places = new Places(options, {
+      evicted: (record) => this.#evicted(record),
+      tombstoneDropped: (record) => this.#dropTombstone(record),
     });
   }
 
@@ -80,24 +71,19 @@ export class Store {
    * as that may matter: to keep the order costs as much as the search.
    */
   find(id: string): StoredRecord | undefined {
-    return this.#isFilling ? (this.#sessions.get(id) ?? this.#tombstones.get(id)) : this.peek(id);
-  }
-
-  /** What was used before the store was half full is as good as unused when it is full. */
-  get #isFilling(): boolean {
-    const { bytesMax, countMax } = this.#options;
-    const { size, calculatedSize } = this.#sessions;
-    return size * 2 > countMax || calculatedSize * 2 > bytesMax;
+    const record = this.peek(id);
+    if (record !== undefined) this.#places.used(record);
+    return record;
   }
 
   /** As `find`, without making it the most recent. */
   peek(id: string): StoredRecord | undefined {
-    return this.#sessions.peek(id) ?? this.#tombstones.get(id);
+    return this.#records.find(id, this.#hash(id));
   }
 
   /** Whether it is held, dead or alive; without making it the most recent. */
   has(id: string): boolean {
-    return this.#sessions.has(id) || this.#tombstones.has(id);
+    return this.peek(id) !== undefined;
   }
 
   /**
@@ -140,7 +126,7 @@ export class Store {
     wallMs: number,
     held = this.find(delta.id),
   ): { record: StoredRecord; changed: boolean } | undefined {
-    const record = held ?? new StoredRecord(delta.id, this.#options.hashKey);
+    const record = held ?? new StoredRecord(delta.id, this.#hash(delta.id));
     const { expiry, idHash, fingerprint } = record;
     const { high, low } = fingerprint;
     const before = record.life;
@@ -152,7 +138,7 @@ export class Store {
       if (!changed || isPast(forgetAt, wallMs)) return undefined;
       wasStub = this.stubs.drop(idHash);
       record.gaveUp = wasStub || this.stubs.lackSome;
-      this.#leaves.link(record);
+      this.#records.link(record);
     }
     if (!changed) return { record, changed };
     const difference = { high: high ^ fingerprint.high, low: low ^ fingerprint.low };
@@ -163,7 +149,7 @@ export class Store {
     this.#wheel.schedule(record, forgetAt, wallMs);
     // What comes back from a peer was there all the time.
     if (!wasStub) this.#tell(record, changeOf(record, delta, before));
-    this.#place(record);
+    this.#places.put(record);
     return { record, changed };
   }
 
@@ -188,7 +174,7 @@ export class Store {
   restamp(correction: Correction, wallMs: number): { records: number; latestTime: number } {
     let records = 0;
     let latestTime = 0;
-    for (const record of this.#leaves.all()) {
+    for (const record of this.#records.all()) {
       if (restamp(record, correction)) {
         records += 1;
         this.#restamped(record, wallMs);
@@ -218,24 +204,12 @@ export class Store {
 
   /** What can be taken in, of which the taker reserves a part for each record; 0: a dead one. */
   get room(): { takes(bytes: number): boolean } {
-    const { bytesMax, countMax, tombstonesMax } = this.#options;
-    let bytesLeft = bytesMax * fullShare - this.bytes;
-    let countLeft = countMax * fullShare - this.#sessions.size;
-    let deadLeft = tombstonesMax - this.#tombstones.size;
-    const takes = (bytes: number) => {
-      if (bytes === 0) return deadLeft-- > 0;
-      if (bytes > bytesLeft || countLeft <= 0) return false;
-      bytesLeft -= bytes;
-      countLeft -= 1;
-      return true;
-    };
-    return { takes };
+    return this.#places.room;
   }
 
   /** Far enough from its limits to take in what it had to give up. */
   get roomy(): boolean {
-    const { bytesMax, countMax } = this.#options;
-    return this.bytes < bytesMax * roomyShare && this.#sessions.size < countMax * roomyShare;
+    return this.#places.roomy;
   }
 
   /**
@@ -244,7 +218,7 @@ export class Store {
    * room for a stub either.
    */
   adopt(whole: SessionDelta, wallMs: number): boolean | undefined {
-    const record = new StoredRecord(whole.id, this.#options.hashKey);
+    const record = new StoredRecord(whole.id, this.#hash(whole.id));
     const { idHash, fingerprint } = record;
     merge(record, whole, idHash, fingerprint);
     record.fingerprint = fingerprint;
@@ -265,7 +239,7 @@ export class Store {
    */
   meet(stub: Stub, wallMs: number): boolean | undefined {
     if (stub.endSlot > 0 && stub.endSlot <= currentSlot(wallMs)) return false;
-    return this.#leaves.holds(stub.idHash) ? false : this.stubs.meet(stub);
+    return this.#records.holds(stub.idHash) ? false : this.stubs.meet(stub);
   }
 
   /**
@@ -299,13 +273,13 @@ export class Store {
   /** The first leaf from `from` on that has records; `end`: none before that has. */
   nextLeaf(from: number, end: number): number {
     let leaf = from;
-    while (leaf < end && !this.#leaves.has(leaf) && !this.stubs.hasLeaf(leaf)) leaf += 1;
+    while (leaf < end && !this.#records.hasLeaf(leaf) && !this.stubs.hasLeaf(leaf)) leaf += 1;
     return leaf;
   }
 
   /** In no particular order. */
   recordsOfLeaf(leaf: number): readonly StoredRecord[] {
-    return this.#leaves.recordsOf(leaf);
+    return this.#records.recordsOfLeaf(leaf);
   }
 
   leafOf(id: string): number {
@@ -313,50 +287,20 @@ export class Store {
   }
 
   get recordCount(): number {
-    return this.#sessions.size + this.#tombstones.size;
+    return this.#places.sessions + this.#places.tombstones;
   }
 
   get tombstoneCount(): number {
-    return this.#tombstones.size;
+    return this.#places.tombstones;
   }
 
   get bytes(): number {
-    return this.#sessions.calculatedSize;
+    return this.#places.bytes;
   }
 
-  #place(record: StoredRecord): void {
-    const dead = !record.life.alive && hasLife(record);
-    const bytes = measureBytes(record);
-    if (dead) {
-      if (record.place === "sessions") this.#sessions.delete(record.id);
-      record.place = "tombstones";
-      this.#tombstones.set(record.id, record);
-      if (this.#tombstones.size > this.#options.tombstonesMax) this.#dropOldestTombstone();
-      return;
-    }
-    if (record.place === "tombstones") this.#tombstones.delete(record.id);
-    if (bytes > this.#options.bytesMax) {
-      if (record.place === "sessions") this.#sessions.delete(record.id);
-      record.bytes = bytes;
-      this.#evicted(record);
-      return;
-    }
-    if (record.place !== "sessions" || bytes !== record.bytes) {
-      // The cache charges a value only when it is new to it.
-      if (record.place === "sessions") this.#sessions.delete(record.id);
-      record.place = "sessions";
-      record.bytes = bytes;
-      this.#sessions.set(record.id, record, { size: bytes });
-    }
-    if (this.#sessions.size > this.#options.countMax) this.#sessions.pop();
-  }
-
-  #dropOldestTombstone(): void {
-    const [oldest] = this.#tombstones.values();
-    assert(oldest !== undefined, "a full map has a first entry");
+  #dropTombstone(record: StoredRecord): void {
     this.#counters.store.tombstonesDropped += 1;
-    this.#tombstones.delete(oldest.id);
-    this.#leaveStub(oldest);
+    this.#leaveStub(record);
   }
 
   #forget(record: StoredRecord): void {
@@ -364,8 +308,6 @@ export class Store {
       this.#counters.store.expired += 1;
       this.observer?.(record.id, "expired");
     }
-    if (record.place === "sessions") this.#sessions.delete(record.id);
-    else this.#tombstones.delete(record.id);
     this.#unlink(record);
   }
 
@@ -380,16 +322,20 @@ export class Store {
     this.stubs.put(stubOf(record, forgetAtMs(record, this.#options.tombstoneRetentionMs)));
   }
 
-  #hash(id: string): Hash64 {
-    return hashId(this.#options.hashKey, id);
+  #hash(id: string): Readonly<Hash64> {
+    if (id !== this.#hashedId) {
+      this.#hashedId = id;
+      this.#idHash = hashId(this.#options.hashKey, id);
+    }
+    return this.#idHash;
   }
 
   #unlink(record: StoredRecord): void {
     this.#wheel.remove(record);
     this.#parts.delete(record.id);
     if (record.life.alive) this.live.remove(record);
-    record.place = "none";
+    this.#places.take(record);
     this.trie.toggle(record.leaf, record.fingerprint);
-    this.#leaves.unlink(record);
+    this.#records.unlink(record);
   }
 }

@@ -1,4 +1,4 @@
-import { type Hash64, type HashKey, hashId } from "../../session/fingerprint.ts";
+import type { Hash64 } from "../../session/fingerprint.ts";
 import {
   type Attribute,
   type Expiry,
@@ -43,13 +43,21 @@ export class StoredRecord implements SessionState {
   dirtySince: number | undefined = undefined;
   /** The expiry slot it waits in; 0: none. */
   slot = 0;
-  nextInLeaf: StoredRecord | undefined;
+  /** Behind it in its list of the record table. */
+  nextInTable: StoredRecord | undefined = undefined;
+  /** Its neighbours in the order of use, among what is kept in the same place. */
+  usedBefore: StoredRecord | undefined = undefined;
+  usedAfter: StoredRecord | undefined = undefined;
 
-  constructor(id: string, hashKey: HashKey) {
+  constructor(id: string, { high, low }: Readonly<Hash64>) {
     this.id = id;
-    const { high, low } = hashId(hashKey, id);
     this.#idHigh = high;
     this.#idLow = low;
+  }
+
+  /** Whether its hashed id has these halves. */
+  hasHash(high: number, low: number): boolean {
+    return this.#idLow === low && this.#idHigh === high;
   }
 
   get idHash(): Readonly<Hash64> {
