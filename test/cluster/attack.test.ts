@@ -64,7 +64,7 @@ async function heldBytes(member: SidecarProcess): Promise<number> {
 
 const reasons: readonly (readonly [AttackMode, string])[] = [
   ["garbage", "bad_magic"],
-  ["headers", "bad_seal"],
+  ["headers", "bad_header"],
   ["recorded", "replayed"],
 ];
 
