@@ -251,7 +251,7 @@ export const limits = {
   /** Of one owner; the rest in later turns. */
   destroyAllPerTurnMax: 2_000,
   /** After so many requests of one client the others have their turn. */
-  localRequestsPerTurnMax: 32,
+  localRequestsPerTurnMax: 64,
   /** And of one on the stats socket, where a request may cost a hundred times as much. */
   localStatsPerTurnMax: 1,
   /** And with more than this unread, no more is read before its next turn. */
