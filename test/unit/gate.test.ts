@@ -184,6 +184,20 @@ test("before a boot has proven that it lives no answer is longer than what it an
   }
 });
 
+test("all answers to one heartbeat of the unproven are less than three times as long", () => {
+  const peer = new Sender(peerBoot);
+  const node = new GuardedReplica();
+  const bytes = peer.seal(node.lone.peerTime, peerHeartbeat({ name: "n", hello: true }));
+  node.lone.outbox.takeSent();
+  node.take(bytes);
+  node.lone.pass(2 * limits.peerForgetUnprovenMs);
+  let answered = 0;
+  for (const { to, frames } of node.lone.outbox.takeSent()) {
+    if (to !== undefined) answered += node.codec.encode(frames, node.lone.peerTime).length;
+  }
+  assert(answered > 0 && answered < 3 * bytes.length, `${answered} octets for ${bytes.length}`);
+});
+
 test("a boot that was followed by a newer start of its node is not heard any more", () => {
   const old = new Sender(peerBoot);
   const node = metBy(old);
