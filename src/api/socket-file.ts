@@ -140,7 +140,7 @@ function listen(
       done();
     });
     // The file is made within `listen`.
-    makeWithMode(access.mode, () => server.listen(ownName));
+    makeWithMode(access.mode, () => server.listen(ownName, limits.localBacklogMax));
   });
 }
 

@@ -28,7 +28,8 @@ export function probeSocket(path: string): Promise<SocketUse> {
     // A frozen owner accepts without answering; it is an owner all the same.
     const timer = setTimeout(() => finish(live(undefined)), answerMsMax);
     socket.on("error", (cause: NodeJS.ErrnoException) => {
-      if (connected) finish(live(undefined));
+      // EAGAIN: as many wait for it to accept them as the system lets.
+      if (connected || cause.code === "EAGAIN") finish(live(undefined));
       else if (cause.code === "ECONNREFUSED") finish({ kind: "stale" });
       else if (cause.code === "ENOENT") finish({ kind: "gone" });
       else finish({ kind: "unknown", cause });

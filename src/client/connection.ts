@@ -25,10 +25,12 @@ export interface ConnectionOptions {
 
 /** One attempt to have a connection, and the connection that comes of it. */
 interface Link {
-  readonly socket: Socket;
+  socket: Socket;
   readonly path: string;
   readonly splitter: FrameSplitter;
   readonly timer: NodeJS.Timeout;
+  /** Until the next try of the same attempt. */
+  retryTimer: NodeJS.Timeout | undefined;
   stage: "connecting" | "greeting" | "ready";
 }
 
@@ -140,13 +142,19 @@ export class Connection {
   #open(): void {
     clearTimeout(this.#reconnectTimer);
     const path = this.#options.path ?? clientSocketPath();
-    const socket = connect(path);
     const noAnswer = () => unavailable(`no sidecar answers at ${path}`);
     const timer = setTimeout(() => this.#fail(link, noAnswer), this.#options.timeoutMs);
     timer.unref();
     const splitter = new FrameSplitter(limits.localFrameBytesMax);
-    const link: Link = { socket, path, splitter, timer, stage: "connecting" };
+    const socket = connect(path);
+    const stage = "connecting";
+    const link: Link = { socket, path, splitter, timer, retryTimer: undefined, stage };
     this.#link = link;
+    this.#listen(link);
+  }
+
+  #listen(link: Link): void {
+    const { socket } = link;
     socket.on("connect", () => {
       link.stage = "greeting";
       const greeting = new MsgpackWriter(64);
@@ -158,10 +166,28 @@ export class Connection {
       this.#flush();
     });
     socket.on("data", (chunk: Buffer) => this.#receive(link, chunk));
-    socket.on("error", (cause: Error) => {
-      this.#fail(link, () => unavailable(this.#breakMessage(link, cause), cause));
+    let cause: NodeJS.ErrnoException | undefined;
+    socket.on("error", (error) => {
+      cause = error;
     });
-    socket.on("close", () => this.#fail(link, () => unavailable(this.#breakMessage(link))));
+    socket.on("close", () => {
+      if (this.#link !== link) return;
+      if (link.stage === "connecting" && cause?.code === "EAGAIN") this.#queueAgain(link);
+      else this.#fail(link, () => unavailable(this.#breakMessage(link, cause), cause));
+    });
+    this.#holdProcess();
+  }
+
+  /**
+   * So many clients wait for the sidecar to accept them that the system takes no more: where TCP
+   * would try again by itself, a Unix socket says EAGAIN. The time of the attempt runs on.
+   */
+  #queueAgain(link: Link): void {
+    link.retryTimer = setTimeout(() => {
+      link.retryTimer = undefined;
+      link.socket = connect(link.path);
+      this.#listen(link);
+    }, limits.clientReconnectMsMin);
     this.#holdProcess();
   }
 
@@ -245,6 +271,7 @@ export class Connection {
     this.#link = undefined;
     if (link !== undefined) {
       clearTimeout(link.timer);
+      clearTimeout(link.retryTimer);
       link.socket.destroy();
     }
     this.#writer.renew();
@@ -261,8 +288,9 @@ export class Connection {
 
   /** An app may end with its connection open, but not while it waits for an answer. */
   #holdProcess(): void {
-    if (this.#pending.size > 0 || this.#waiters.length > 0) this.#link?.socket.ref();
-    else this.#link?.socket.unref();
+    const holder = this.#link?.retryTimer ?? this.#link?.socket;
+    if (this.#pending.size > 0 || this.#waiters.length > 0) holder?.ref();
+    else holder?.unref();
   }
 }
 

@@ -241,6 +241,8 @@ export const limits = {
   /** Replies queued for a client that does not read; above it is paused, then dropped. */
   localBacklogBytesMax: 16_777_216,
   localBacklogMsMax: 10_000,
+  /** Connections that wait to be accepted, if the system (net.core.somaxconn) lets them. */
+  localBacklogMax: 4_096,
   /** A refused connection stays open this long for its client to read why. */
   localRefusalLingerMs: 1_000,
   /** `sun_path` of Linux without its closing zero. */
