@@ -5,7 +5,10 @@ import type { ReadyReason } from "./reconcile/join.ts";
 /** Where a peer's unicast socket is: "host:port", over IPv6 "[host]:port". */
 export type Address = string;
 
-/** The core's one door out: it asks, the shell acts. */
+/**
+ * The core's one door out: it asks, the shell acts. Frames are to be encoded within the call: octets
+ * in them may be of memory that is used again.
+ */
 export interface Outbox {
   /** One datagram to the whole group, if there is one, and by unicast to each of `copies`. */
   multicast(frames: readonly Frame[], copies?: readonly Address[]): void;

@@ -119,6 +119,7 @@ export class Driver implements Outbox {
     const bytes = this.#encode(frames);
     this.#transport?.multicast(bytes);
     for (const address of copies) this.#transport?.unicast(address, bytes);
+    this.#sent();
   }
 
   rejoin(): void {
@@ -131,6 +132,7 @@ export class Driver implements Outbox {
 
   unicast(address: Address, frames: readonly Frame[]): void {
     this.#transport?.unicast(address, this.#encode(frames));
+    this.#sent();
   }
 
   /** Calls back, later, once the session has been fetched or nobody was able to tell. */
@@ -202,7 +204,12 @@ export class Driver implements Outbox {
 
   #encode(frames: readonly Frame[]): Buffer {
     const clock = Math.max(this.replica.clockTime, stampTimeOf(this.now().wallMs));
-    return this.#codec.encode(frames, clock);
+    return this.#codec.encodeInPlace(frames, clock);
+  }
+
+  /** The kernel takes nearly every datagram at once. */
+  #sent(): void {
+    if (this.backlogBytes > 0) this.#codec.letGo();
   }
 
   #receive(bytes: Buffer, source: Address, via: Via): void {

@@ -19,6 +19,8 @@ export interface DeltaPacker {
   add(delta: SessionDelta, bytesMax: number): boolean;
   /** The finished block, in memory of its own; the packer starts anew. */
   take(): Uint8Array;
+  /** The same, in memory of the packer's: the next `add` may overwrite it. */
+  show(): Uint8Array;
   /** Deltas in the block under construction, and its octets so far. */
   readonly count: number;
   readonly bytes: number;

@@ -63,6 +63,8 @@ export const limits = {
 
   // Stream: what a sender keeps for repair and what a receiver asks for.
   repairRingBytesMax: 33_554_432,
+  /** Memory is taken, and reused, in pieces of so many octets. */
+  repairRingPageBytes: 65_536,
   repairRingDatagramsMax: 32_768,
   gapAheadMax: 32_768,
   nakRangesMax: 100,

@@ -90,11 +90,9 @@ export class ByteWriter {
     this.position += this.#buffer.write(value, this.position, "hex");
   }
 
-  /** What was written since `start`, in memory of its own. */
-  copyFrom(start: number): Buffer {
-    const copy = Buffer.allocUnsafe(this.position - start);
-    this.#buffer.copy(copy, 0, start, this.position);
-    return copy;
+  /** What was written, in the writer's memory: what is written next may overwrite it. */
+  written(): Buffer {
+    return this.#buffer.subarray(0, this.position);
   }
 
   /** Overwrites the 16 bits at `position`, for lengths known only afterwards. */

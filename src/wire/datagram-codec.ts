@@ -29,7 +29,7 @@ export class DatagramCodec {
   readonly #check: HeaderCheck | undefined;
   readonly #seal: Seal | undefined;
   readonly #sent = new SentTails();
-  readonly #writer = new ByteWriter(limits.datagramBytesMax);
+  #writer = new ByteWriter(limits.datagramBytesMax);
   #counter = 0;
 
   constructor(boot: BootId, cluster: ClusterIdentity, ring?: Keyring) {
@@ -52,8 +52,13 @@ export class DatagramCodec {
     this.#seal.rekey(ring);
   }
 
-  /** Memory of its own: the kernel may read it after this returns. */
+  /** In memory of its own. */
   encode(frames: readonly Frame[], clock: number): Buffer {
+    return Buffer.from(this.encodeInPlace(frames, clock));
+  }
+
+  /** In the codec's memory: until the next datagram, or `letGo`. */
+  encodeInPlace(frames: readonly Frame[], clock: number): Buffer {
     assert(frames.length > 0, "a datagram has a frame");
     const writer = this.#writer;
     writer.position = limits.headerBytes;
@@ -65,7 +70,7 @@ export class DatagramCodec {
       "a datagram fits the network and leaves room for the seal",
     );
     if (this.#sealed) writer.position = sealedEnd;
-    const bytes = writer.copyFrom(0);
+    const bytes = writer.written();
     this.#counter += 1;
     const header = {
       sealed: this.#sealed,
@@ -78,6 +83,11 @@ export class DatagramCodec {
     this.#seal?.seal(bytes);
     this.#sent.note(this.#counter, bytes);
     return bytes;
+  }
+
+  /** The kernel still reads what was encoded last: the next datagram is written elsewhere. */
+  letGo(): void {
+    this.#writer = new ByteWriter(limits.datagramBytesMax);
   }
 
   /** Of a datagram whose header holds. */

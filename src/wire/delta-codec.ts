@@ -61,7 +61,11 @@ class Packer implements DeltaPacker {
   }
 
   take(): Uint8Array {
-    const block = this.#writer.copyFrom(0);
+    return Buffer.from(this.show());
+  }
+
+  show(): Uint8Array {
+    const block = this.#writer.written();
     this.#writer.position = 0;
     this.#count = 0;
     return block;

@@ -2,7 +2,7 @@ import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { LoadWriter } from "../support/load-writer.ts";
-import { NetworkLab, withoutLab } from "../support/network-lab.ts";
+import { NetworkLab, withoutLab, withoutThrottle } from "../support/network-lab.ts";
 import {
   eventually,
   ProcessCluster,
@@ -251,4 +251,21 @@ test("a receive buffer of 8 KiB loses bursts and no session", { skip }, async (t
   const stats = await Promise.all(place.nodes.map((node) => node.stats()));
   const asked = stats.reduce((sum, { naks }) => sum + (naks.sequencesAsked ?? 0), 0);
   assert(asked > 0, "bursts were lost");
+});
+
+const skipSlow = withoutThrottle();
+
+test("what the kernel takes late leaves as it was sent", { skip: skipSlow }, async (t) => {
+  const place = await site(t, 2);
+  await startAll(place);
+  const [writer, reader] = place.nodes;
+  const [host] = place.lab.hosts;
+  assert(writer && reader && host);
+  place.lab.throttle(host, "2mbit");
+  await createSessions(writer, 10_000);
+  await place.cluster.converged(10_000);
+  const { pacing } = await writer.stats();
+  assert((pacing.backlogPauses ?? 0) > 0, "the kernel was not always ready");
+  const { rejected } = (await reader.stats()).datagrams;
+  assert.deepEqual(rejected, {});
 });

@@ -36,7 +36,7 @@ export function fromHex(vectors: readonly { readonly hex: string }[]): Buffer[] 
 export function encodedFrames(list: readonly Frame[]): Buffer {
   const writer = new ByteWriter();
   for (const frame of list) writeFrame(writer, frame);
-  return writer.copyFrom(0);
+  return writer.written();
 }
 
 /** As many of the frames as one datagram holds. */

@@ -131,6 +131,20 @@ test("a node knows its own datagrams by the boot id, and takes no other for its 
   fc.assert(law, { numRuns: 300 });
 });
 
+test("what the kernel still reads stays as it is, and what is written anew is the same", () => {
+  const law = fc.property(lists, lists, clocks, (first, second, clock) => {
+    fc.pre(first.length > 0 && second.length > 0);
+    const codec = new DatagramCodec(boot, identity);
+    const expected = new DatagramCodec(boot, identity);
+    const held = codec.encodeInPlace(first, clock);
+    const before = expected.encode(first, clock);
+    codec.letGo();
+    assert(codec.encodeInPlace(second, clock).equals(expected.encode(second, clock)));
+    assert(held.equals(before));
+  });
+  fc.assert(law, { numRuns: 100 });
+});
+
 test("clusters of different names do not hear each other", () => {
   const foreign = new DatagramCodec(boot, clusterIdentity("other"));
   const opened = foreign.decode(valid, 0);

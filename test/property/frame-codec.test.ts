@@ -14,7 +14,7 @@ const lists = frameLists(3);
 function encoded(list: readonly Frame[]): Buffer {
   const writer = new ByteWriter();
   for (const frame of list) writeFrame(writer, frame);
-  return writer.copyFrom(0);
+  return writer.written();
 }
 
 function decoded(bytes: Uint8Array): Frame[] | undefined {

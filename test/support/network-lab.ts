@@ -4,13 +4,28 @@ import { execFileSync } from "node:child_process";
 export function withoutLab(): string | false {
   if (process.platform !== "linux") return "network namespaces are a thing of Linux";
   if (process.getuid?.() !== 0) return "network namespaces need root";
+  return refusalOf("make a network of its own", () => {});
+}
+
+/** Why its networks cannot be slow ones. */
+export function withoutThrottle(): string | false {
+  const slow = (lab: NetworkLab) => {
+    for (const host of lab.hosts) lab.throttle(host, "10mbit");
+  };
+  return withoutLab() || refusalOf("hold back what leaves", slow);
+}
+
+function refusalOf(what: string, make: (lab: NetworkLab) => void): string | false {
+  let lab: NetworkLab | undefined;
   try {
-    const lab = new NetworkLab(1);
-    lab.remove();
+    lab = new NetworkLab(1);
+    make(lab);
     return false;
   } catch (error) {
     const [reason] = String(error).split("\n");
-    return `this machine cannot make a network of its own: ${reason}`;
+    return `this machine cannot ${what}: ${reason}`;
+  } finally {
+    lab?.remove();
   }
 }
 
@@ -76,6 +91,13 @@ export class NetworkLab {
   /** No multicast arrives at this host any more. */
   deafen(host: LabHost): void {
     this.#drop(host, "ip daddr 224.0.0.0/4 drop");
+  }
+
+  /** So much leaves this host, as in "10mbit"; the rest waits there. */
+  throttle({ prefix }: LabHost, rate: string): void {
+    const [program = "", ...argv] = [...prefix, "tc", "qdisc", "replace", "dev", "eth0", "root"];
+    const bucket = ["tbf", "rate", rate, "burst", "16kb", "limit", "8mb"];
+    execFileSync(program, [...argv, ...bucket], { stdio: "pipe" });
   }
 
   /** What leaves this host by UDP claims to come from port 0, which no socket can have. */

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import type { Address, CoreEvent, GroupOutbox } from "../../src/core/outbox.ts";
-import type { Frame } from "../../src/protocol/frames.ts";
+import { type Frame, Tag } from "../../src/protocol/frames.ts";
 
 export interface Sent {
   /** Undefined: to the group. */
@@ -24,8 +24,7 @@ export class RecordingOutbox implements GroupOutbox {
   fanOut = 1;
 
   multicast(frames: readonly Frame[], copies: readonly Address[] = []): void {
-    this.sent.push({ to: undefined, frames });
-    for (const to of copies) this.sent.push({ to, frames });
+    for (const to of [undefined, ...copies]) this.#keep(to, frames);
   }
 
   rejoin(): void {
@@ -33,7 +32,17 @@ export class RecordingOutbox implements GroupOutbox {
   }
 
   unicast(address: Address, frames: readonly Frame[]): void {
-    this.sent.push({ to: address, frames });
+    this.#keep(address, frames);
+  }
+
+  /** The sender's octets are its own: the next datagram is made in their place. */
+  #keep(to: Address | undefined, frames: readonly Frame[]): void {
+    const kept = frames.map((frame) => {
+      if (frame.tag === Tag.delta) return { ...frame, block: Buffer.from(frame.block) };
+      if (frame.tag === Tag.fragment) return { ...frame, bytes: Buffer.from(frame.bytes) };
+      return frame;
+    });
+    this.sent.push({ to, frames: kept });
   }
 
   fetched(ticket: number, known: boolean): void {

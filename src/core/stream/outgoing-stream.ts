@@ -27,6 +27,7 @@ const overheadBytes =
 
 /** A block on its way out, in one datagram or in several. */
 interface Train {
+  /** In one datagram: the packer's, which the next block overwrites. */
   readonly block: Uint8Array;
   /** 1: not in fragments. */
   readonly count: number;
@@ -182,9 +183,11 @@ export class OutgoingStream {
       if (this.#packer.count > 0) break;
     }
     if (this.#packer.count === 0) return undefined;
-    const block = this.#packer.take();
-    const isSmall = block.length <= blockBytesMax;
-    return { block, count: isSmall ? 1 : Math.ceil(block.length / fragmentBytesMax), index: 0 };
+    const block = this.#packer.show();
+    if (block.length <= blockBytesMax) return { block, count: 1, index: 0 };
+    // Its pieces leave one by one.
+    const count = Math.ceil(block.length / fragmentBytesMax);
+    return { block: new Uint8Array(block), count, index: 0 };
   }
 
   /** What no block holds together is told apart: those left over follow in one of their own. */
