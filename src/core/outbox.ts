@@ -6,8 +6,8 @@ import type { ReadyReason } from "./reconcile/join.ts";
 export type Address = string;
 
 /**
- * The core's one door out: it asks, the shell acts. Frames are to be encoded within the call: octets
- * in them may be of memory that is used again.
+ * The core's one door out: it asks, the shell acts. Frames are to be encoded within the call: the
+ * octets in them may be in memory that is used again.
  */
 export interface Outbox {
   /** One datagram to the whole group, if there is one, and by unicast to each of `copies`. */
