@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { Prng } from "../../src/base/prng.ts";
 import { Mutator } from "./mutator.ts";
 import type { Breed, FuzzTarget } from "./target.ts";
@@ -24,6 +25,8 @@ export interface Outcome {
 }
 
 const corpusMax = 4_096;
+/** What a target leaves for later is done, or throws, after so many inputs. */
+const executionsPerTurn = 64;
 
 /**
  * Tries inputs bred from the target's corpus until the campaign is over or something does not hold.
@@ -52,6 +55,7 @@ export async function fuzz(target: FuzzTarget, campaign: Campaign): Promise<Outc
     } catch (error) {
       find = { target: target.name, input, error };
     }
+    if (executions % executionsPerTurn === 0) await turn();
   }
   return { executions, corpusSize: corpus.length, features: features.size, find };
 }
