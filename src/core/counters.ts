@@ -42,6 +42,7 @@ export class Counters {
   };
   readonly reconcile = {
     rounds: 0,
+    roundsPutOff: 0,
     refills: 0,
     digestsSent: 0,
     digestsReceived: 0,

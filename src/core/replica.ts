@@ -137,7 +137,7 @@ export class Replica {
         if (!completed || transfer.skipped > 0) this.#refill.failed(transfer.peer);
       },
     });
-    this.#antiEntropy = new AntiEntropy(this.store, this.#puller, outbox, counters);
+    this.#antiEntropy = new AntiEntropy(this.store, this.#puller, this.#outgoing, outbox, counters);
     this.#gaps = new Gaps(this.peers, outbox, counters, (peer) =>
       this.#antiEntropy.suspect(peer, this.#now.monotonicMs),
     );

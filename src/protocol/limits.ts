@@ -212,6 +212,8 @@ export const limits = {
   roundEveryMs: 1_000,
   /** Rounds with a peer that bring nothing new become rarer, up to this. */
   roundEveryMsMax: 60_000,
+  /** As often with each peer while a node is behind with sending: what differs is known. */
+  roundBehindMs: 10_000,
 
   // Writes that wait for peers to have them.
   /** How many may wait at once. */

@@ -292,6 +292,41 @@ test("rounds with a peer that bring nothing new become rarer, and never stop", (
   assert((pauses.at(-1) ?? 0) >= limits.roundEveryMsMax - 2_000);
 });
 
+test("a node that is behind with sending seldom compares, and soon does once it is not", () => {
+  const lone = new LoneReplica({ rateBytesPerSecondMax: limits.rateBytesPerSecondMin });
+  lone.settle();
+  const text = "v".repeat(1_000);
+  const noChildren = new Array<number>(32).fill(0);
+  const talk = (seconds: number, writesPerSecond: number) => {
+    let begun = 0;
+    let answered = 0;
+    for (let second = 0; second < seconds; second++) {
+      for (let write = 0; write < writesPerSecond; write++) {
+        lone.replica.set(
+          `s-${write}`,
+          [{ name: "text", value: text + second }],
+          byDefault,
+          lone.now,
+        );
+      }
+      lone.receive(peerHeartbeat({ digest: { high: 1, low: 1 }, count: 1 }));
+      lone.pass(1_000);
+      begun += lone.outbox.framesOf(Tag.digest).length;
+      lone.outbox.takeSent();
+      lone.receive({ tag: Tag.digest, level: 0, nodes: [{ prefix: 0, children: noChildren }] });
+      answered += lone.outbox.framesOf(Tag.offer).length;
+      lone.outbox.takeSent();
+    }
+    return { begun, answered };
+  };
+  const busy = talk(40, 200);
+  assert(busy.begun + busy.answered >= 3, `${JSON.stringify(busy)} and never stop`);
+  assert(busy.begun + busy.answered <= 8, JSON.stringify(busy));
+  assert(lone.replica.counters.reconcile.roundsPutOff > 30);
+  const calm = talk(10, 0);
+  assert(calm.begun >= 4 && calm.answered >= 7, JSON.stringify(calm));
+});
+
 test("a session that came in fragments is put together", () => {
   const lone = new LoneReplica();
   const block = blockOf([created("large", lone.peerTime, "v".repeat(5_000))]);

@@ -13,6 +13,7 @@ import type { PeerTable } from "../membership/peer-table.ts";
 import type { Outbox } from "../outbox.ts";
 import { leafLevel } from "../store/digest-trie.ts";
 import type { Store } from "../store/store.ts";
+import type { OutgoingStream } from "../stream/outgoing-stream.ts";
 import type { IncomingTransfer } from "./incoming-transfer.ts";
 import { digestOfLeaf, framesOfLeaves, rangesAhead } from "./leaf-digest.ts";
 import type { Puller } from "./puller.ts";
@@ -25,19 +26,30 @@ import type { Puller } from "./puller.ts";
  * records that differ. No side keeps any state of a round: a lost datagram ends it, and the next
  * heartbeat starts the next.
  *
+ * A node that has more to send than it may differs from its peers until it has sent it. Rounds
+ * would carry the same past its rate, again and again; so it has few then, for what else differs.
+ *
  * After Demers et al. 1987 ("Epidemic Algorithms for Replicated Database Maintenance"), with the
  * trees of Dynamo (2007).
  */
 export class AntiEntropy {
   readonly #store: Store;
   readonly #puller: Puller;
+  readonly #stream: OutgoingStream;
   readonly #outbox: Outbox;
   readonly #counters: Counters;
   #nextRoundMs = 0;
 
-  constructor(store: Store, puller: Puller, outbox: Outbox, counters: Counters) {
+  constructor(
+    store: Store,
+    puller: Puller,
+    stream: OutgoingStream,
+    outbox: Outbox,
+    counters: Counters,
+  ) {
     this.#store = store;
     this.#puller = puller;
+    this.#stream = stream;
     this.#outbox = outbox;
     this.#counters = counters;
   }
@@ -65,6 +77,7 @@ export class AntiEntropy {
     if (peer === undefined) return;
     this.#nextRoundMs = nowMs + limits.roundEveryMs;
     peer.nextRoundMs = nowMs + peer.roundPauseMs;
+    if (!this.#mayCompare(peer, nowMs)) return;
     this.#counters.reconcile.rounds += 1;
     const children = this.#store.trie.children(0, 0);
     this.#sendDigests(peer, 0, [{ prefix: 0, children }]);
@@ -82,6 +95,7 @@ export class AntiEntropy {
 
   onDigest(peer: Peer, digest: Digest, nowMs: number): void {
     this.#counters.reconcile.digestsReceived += 1;
+    if (digest.level === 0 && !this.#mayCompare(peer, nowMs)) return;
     const next: DigestNode[] = [];
     const leaves: LeafDigest[] = [];
     const wanted: TrieRange[] = [];
@@ -160,6 +174,17 @@ export class AntiEntropy {
       if (longest === undefined || peer.mismatchSinceMs < longest.mismatchSinceMs) longest = peer;
     }
     return longest;
+  }
+
+  /** Whether a round with this peer may begin, by either side. */
+  #mayCompare(peer: Peer, nowMs: number): boolean {
+    if (!this.#stream.isBehind(nowMs)) return true;
+    if (nowMs < peer.calmUntilMs) {
+      this.#counters.reconcile.roundsPutOff += 1;
+      return false;
+    }
+    peer.calmUntilMs = nowMs + limits.roundBehindMs;
+    return true;
   }
 
   #isEqual({ digest }: Peer): boolean {

@@ -65,6 +65,8 @@ export class OutgoingStream {
   #train: Train | undefined;
   #sequence = 0;
   #resumeMs = Number.NEGATIVE_INFINITY;
+  /** Since when something has waited at the end of each flush; Infinity: nothing does. */
+  #behindSinceMs = Number.POSITIVE_INFINITY;
 
   constructor(
     self: { readonly boot: BootId; readonly tag: number },
@@ -149,7 +151,14 @@ export class OutgoingStream {
       }
       this.#sendNext();
     }
+    if (!this.pending) this.#behindSinceMs = Number.POSITIVE_INFINITY;
+    else if (nowMs < this.#behindSinceMs) this.#behindSinceMs = nowMs;
     return this.#sequence > before;
+  }
+
+  /** Whether more is written here than may leave, for longer than repair would need. */
+  isBehind(nowMs: number): boolean {
+    return nowMs >= this.#behindSinceMs + limits.mismatchMs;
   }
 
   #sendNext(): void {
