@@ -136,6 +136,9 @@ function sessionService(
   };
 }
 
+const floodRemedy =
+  "find who else sends to this group, or give the cluster a group of its own; only members are heard";
+
 /** What is settled before the driver starts. */
 interface Settled {
   readonly configuration: Configuration;
@@ -186,6 +189,8 @@ function driverOptions(
     },
     onEvent: (event) => logCoreEvent(log, event),
     onCloned,
+    onFlood: () => log.warn("group_flooded", { remedy: floodRemedy }),
+    onFloodOver: () => log.info("group_calm", {}),
     onClockStep: (byMs) => log.warn("clock_stepped", { byMs: Math.round(byMs) }),
   };
 }

@@ -52,6 +52,7 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
     digest: hex(store.trie.root.high) + hex(store.trie.root.low),
     warnings: [
       ...sources.warnings,
+      ...floodWarnings(driver),
       ...membershipWarnings(replica, sources.node),
       ...pathWarnings(replica.peers.all()),
     ],
@@ -60,6 +61,8 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
       rejected: driver.rejects,
       address: transport?.address,
       receiveBufferBytes: transport?.receiveBufferBytes,
+      groupNarrowed: driver.shield.narrowed,
+      groupIsNarrow: driver.shield.isNarrow,
     },
     pacing: {
       ...replica.pacing(now.wallMs),
@@ -99,6 +102,11 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
       externalBytes: memory.external,
     },
   };
+}
+
+function floodWarnings({ shield }: Driver): string[] {
+  if (!shield.isNarrow) return [];
+  return ["the group is flooded: only members are heard by multicast"];
 }
 
 function describePeer(peer: Peer, nowMs: number): Record<string, unknown> {

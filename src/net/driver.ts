@@ -10,6 +10,8 @@ import { type Stamp, stampTimeOf } from "../session/stamp.ts";
 import { DatagramCodec } from "../wire/datagram-codec.ts";
 import { deltaCodec } from "../wire/delta-codec.ts";
 import type { ClusterIdentity, Keyring } from "../wire/keyring.ts";
+import { parseAddress } from "./address.ts";
+import { FloodShield } from "./flood-shield.ts";
 import { Gate, type GateReject } from "./gate.ts";
 import { SeedResolver, type SeedResolverOptions } from "./seed-resolver.ts";
 import { SteadyClock } from "./steady-clock.ts";
@@ -31,6 +33,9 @@ export interface DriverOptions {
   readonly onClockStep: (byMs: number) => void;
   /** Another process has this one's boot id. Nothing more is sent under it. */
   readonly onCloned: () => void;
+  /** The group is flooded: see `FloodShield`. */
+  readonly onFlood: () => void;
+  readonly onFloodOver: () => void;
 }
 
 /**
@@ -41,6 +46,7 @@ export interface DriverOptions {
 export class Driver implements Outbox {
   readonly replica: Replica;
   readonly seeds: SeedResolver;
+  readonly shield: FloodShield;
   readonly #codec: DatagramCodec;
   readonly #gate: Gate;
   readonly #onEvent: (event: CoreEvent) => void;
@@ -71,6 +77,13 @@ export class Driver implements Outbox {
     this.replica = new Replica(replicaOptions, deltaCodec, this, new Prng(options.seed));
     this.replica.keys = options.keyring?.fingerprints ?? [];
     this.#gate = new Gate(this.#codec, this.replica);
+    this.shield = new FloodShield(
+      {
+        narrow: (hosts) => this.#transport?.narrow(hosts) ?? false,
+        widen: () => this.#transport?.widen(),
+      },
+      options,
+    );
     this.seeds = new SeedResolver({ ...options.seeds, onSeeds: () => this.#seed() });
   }
 
@@ -214,11 +227,24 @@ export class Driver implements Outbox {
 
   #receive(bytes: Buffer, source: Address, via: Via): void {
     if (this.#closed) return;
-    const passage = this.#gate.take(bytes, source, via, this.now());
+    const now = this.now();
+    const passage = this.#gate.take(bytes, source, via, now);
     if (passage === "taken") this.wake();
     else if (passage === "cloned") this.#stopAsClone();
     else if (passage === "twin") this.#tellTwins(bytes, source);
+    else if (passage !== "own" && via === "multicast") {
+      if (this.shield.refused(now.monotonicMs)) this.wake();
+    }
   }
+
+  /** Of peers that are there, or were and may come back. */
+  readonly #memberHosts = (): Set<string> => {
+    const hosts = new Set<string>();
+    for (const peer of this.replica.peers.all()) {
+      if (peer.wasUp && peer.state !== "left") hosts.add(parseAddress(peer.address).host);
+    }
+    return hosts;
+  };
 
   /**
    * Two processes of one boot id hardly hear each other: they may even have one address. So each is
@@ -252,6 +278,7 @@ export class Driver implements Outbox {
     const now = this.now();
     this.replica.tick(now);
     this.seeds.tick(now.monotonicMs);
+    this.shield.tick(now.monotonicMs, this.#memberHosts);
     if (this.replica.hasLeft) {
       this.#closed = true;
       clearTimeout(this.#timer);

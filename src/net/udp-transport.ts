@@ -5,6 +5,8 @@ import type { Via } from "../core/membership/ways.ts";
 import type { Address } from "../core/outbox.ts";
 import { limits } from "../protocol/limits.ts";
 import { formatAddress, isIpv6, parseAddress } from "./address.ts";
+import type { Narrowable } from "./flood-shield.ts";
+import { GroupMembership } from "./group-membership.ts";
 import type { ChosenInterface } from "./interface-choice.ts";
 
 export interface TransportOptions {
@@ -35,7 +37,7 @@ export interface TransportCounters {
   portless: number;
 }
 
-export interface Transport {
+export interface Transport extends Narrowable {
   readonly counters: Readonly<TransportCounters>;
   /** Where peers reach this node: the source of all it sends. */
   readonly address: Address;
@@ -75,7 +77,7 @@ export async function openTransport(
     portless: 0,
   };
   const unicast = await bindUnicast(options);
-  const group = options.mode === "unicast" ? undefined : await bindGroup(options, unicast);
+  const joined = options.mode === "unicast" ? undefined : await joinGroup(options, unicast);
   const listen = (socket: Socket, via: Via) => {
     socket.on("error", () => {
       counters.socketErrors += 1;
@@ -96,8 +98,14 @@ export async function openTransport(
     });
   };
   listen(unicast, "unicast");
-  if (group !== undefined) listen(group, "multicast");
-  return new UdpTransport(options, unicast, group, counters);
+  if (joined !== undefined) listen(joined.socket, "multicast");
+  return new UdpTransport(options, unicast, joined, counters);
+}
+
+/** The socket that hears the group. */
+interface Joined {
+  readonly socket: Socket;
+  readonly membership: GroupMembership;
 }
 
 class UdpTransport implements Transport {
@@ -106,7 +114,7 @@ class UdpTransport implements Transport {
   readonly receiveBufferBytes: number;
   readonly #options: TransportOptions;
   readonly #unicast: Socket;
-  readonly #group: Socket | undefined;
+  readonly #joined: Joined | undefined;
   /** The group's. */
   readonly #host: string;
   #closing: Promise<void> | undefined;
@@ -114,16 +122,16 @@ class UdpTransport implements Transport {
   constructor(
     options: TransportOptions,
     unicast: Socket,
-    group: Socket | undefined,
+    joined: Joined | undefined,
     counters: TransportCounters,
   ) {
     this.#options = options;
     this.#unicast = unicast;
-    this.#group = group;
+    this.#joined = joined;
     this.counters = counters;
     this.#host = scopedGroup(options);
     this.address = formatAddress(options.interface.address, unicast.address().port);
-    this.receiveBufferBytes = grantedBytes(group ?? unicast);
+    this.receiveBufferBytes = grantedBytes(joined?.socket ?? unicast);
   }
 
   get queuedBytes(): number {
@@ -131,7 +139,7 @@ class UdpTransport implements Transport {
   }
 
   multicast(bytes: Buffer): void {
-    if (this.#group !== undefined) this.#send(bytes, this.#options.port, this.#host);
+    if (this.#joined !== undefined) this.#send(bytes, this.#options.port, this.#host);
   }
 
   unicast(address: Address, bytes: Buffer): void {
@@ -140,20 +148,34 @@ class UdpTransport implements Transport {
   }
 
   rejoin(): void {
-    if (this.#group === undefined || this.#closing !== undefined) return;
-    const membership = multicastInterface(this.#options.interface);
-    try {
-      this.#group.dropMembership(this.#host, membership);
-      this.#group.addMembership(this.#host, membership);
-    } catch {
-      this.counters.socketErrors += 1;
-    }
+    this.#change((membership) => membership.rejoin());
+  }
+
+  narrow(hosts: ReadonlySet<string>): boolean {
+    return this.#change((membership) => membership.narrow(hosts));
+  }
+
+  widen(): void {
+    this.#change((membership) => membership.widen());
   }
 
   close(): Promise<void> {
-    const sockets = this.#group === undefined ? [this.#unicast] : [this.#unicast, this.#group];
+    const { socket } = this.#joined ?? {};
+    const sockets = socket === undefined ? [this.#unicast] : [this.#unicast, socket];
     this.#closing ??= Promise.all(sockets.map(closed)).then(() => {});
     return this.#closing;
+  }
+
+  /** False: there is no group, or the system does not do that. */
+  #change(how: (membership: GroupMembership) => void): boolean {
+    if (this.#joined === undefined || this.#closing !== undefined) return false;
+    try {
+      how(this.#joined.membership);
+      return true;
+    } catch {
+      this.counters.socketErrors += 1;
+      return false;
+    }
   }
 
   #send(bytes: Buffer, port: number, host: string): void {
@@ -186,13 +208,12 @@ function bindUnicast(options: TransportOptions): Promise<Socket> {
   return options.wellKnown ? bindTo(options.port).catch(() => bindTo(0)) : bindTo(0);
 }
 
-async function bindGroup(options: TransportOptions, unicast: Socket): Promise<Socket> {
+async function joinGroup(options: TransportOptions, unicast: Socket): Promise<Joined> {
   const { port } = options;
   try {
     const address = groupBindAddress(options);
-    const group = await bind(options, { port, address, shared: true });
-    configure(unicast, group, options);
-    return group;
+    const socket = await bind(options, { port, address, shared: true });
+    return { socket, membership: configure(unicast, socket, options) };
   } catch (error) {
     await closed(unicast);
     throw error;
@@ -237,14 +258,15 @@ function bind(options: TransportOptions, { port, address, shared }: Place): Prom
   });
 }
 
-function configure(unicast: Socket, group: Socket, options: TransportOptions): void {
+function configure(unicast: Socket, group: Socket, options: TransportOptions): GroupMembership {
   try {
     const leavesBy = multicastInterface(options.interface);
-    group.addMembership(scopedGroup(options), leavesBy);
+    const membership = new GroupMembership(group, scopedGroup(options), leavesBy);
     unicast.setMulticastInterface(leavesBy);
     unicast.setMulticastTTL(options.ttl);
     // Other sidecars of this host must hear us; our own echo is dropped by its boot id.
     unicast.setMulticastLoopback(true);
+    return membership;
   } catch (error) {
     group.close();
     throw new OperatorError(

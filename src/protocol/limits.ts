@@ -215,6 +215,19 @@ export const limits = {
   /** As often with each peer while a node is behind with sending: what differs is known. */
   roundBehindMs: 10_000,
 
+  // A group that others flood is heard from members only; see `FloodShield`.
+  /** So many refused datagrams by multicast within the window are a flood. */
+  floodRefusalsMax: 1_000,
+  floodWindowMs: 500,
+  /** For so long others are not heard; then it is seen whether the flood goes on. */
+  floodNarrowMs: 10_000,
+  /** How often it is looked who the members are. */
+  floodLookMs: 100,
+  /** After the system has refused. */
+  floodRetryMs: 60_000,
+  /** When it was not narrowed again for so long the flood is over. */
+  floodOverMs: 5_000,
+
   // Writes that wait for peers to have them.
   /** How many may wait at once. */
   confirmationsMax: 8_192,

@@ -17,19 +17,21 @@ interface Site {
   readonly cluster: ProcessCluster;
   readonly members: readonly [SidecarProcess, SidecarProcess];
   readonly stranger: LabHost;
+  /** Not started. */
+  readonly late: SidecarProcess;
 }
 
-/** Two hosts with sidecars that share a key, and one whose owner has none. */
+/** Two hosts with sidecars that share a key, one whose owner has none, and one more with a key. */
 async function site(t: { after(run: () => Promise<void>): void }): Promise<Site> {
-  const lab = new NetworkLab(3);
+  const lab = new NetworkLab(4);
   const cluster = await ProcessCluster.open();
   t.after(async () => {
     await cluster.close();
     lab.remove();
   });
   const files = new KeyFiles(cluster.directory);
-  const [one, two, stranger] = lab.hosts;
-  assert(one && two && stranger);
+  const [one, two, stranger, third] = lab.hosts;
+  assert(one && two && stranger && third);
   const add = (name: string, { address, prefix }: LabHost) =>
     cluster.add(
       name,
@@ -38,7 +40,7 @@ async function site(t: { after(run: () => Promise<void>): void }): Promise<Site>
     );
   const members = [add("one", one), add("two", two)] as const;
   await startAll(members);
-  return { lab, cluster, members, stranger };
+  return { lab, cluster, members, stranger, late: add("late", third) };
 }
 
 async function startAll(members: readonly SidecarProcess[]): Promise<void> {
@@ -88,17 +90,36 @@ for (const [mode, reason] of reasons) {
     for (const [index, member] of members.entries()) {
       const client = await member.client();
       for (const writer of writers) assert.deepEqual(await writer.lackedBy(client), []);
-      const { peers, membership } = await member.stats();
+      const { peers, membership, datagrams } = await member.stats();
       assert.deepEqual(
         peers.map(({ node }) => node),
         [members[1 - index]?.node],
       );
       assert.equal(membership.namesTaken, 0);
+      assert((datagrams.groupNarrowed ?? 0) > 0, "the stranger was not heard any more");
       assert((await rejected(member, reason)) > 0, `${member.node} counts it as ${reason}`);
       assert((await heldBytes(member)) < (before[index] ?? 0) + growthMax, "memory stays");
     }
   });
 }
+
+test("a node joins members that a flood has narrowed, and they open again", { skip }, async (t) => {
+  const { cluster, members, stranger, late } = await site(t);
+  const isNarrow = async () =>
+    (await members[0].stats()).warnings.some((text) => /flood/.test(text));
+  await createSessions(members[0]);
+  const attack = await Attack.prepare(stranger, cluster, "garbage", { rate: 20_000, seconds: 12 });
+  t.after(async () => attack.kill());
+  const sending = attack.send();
+  await eventually(isNarrow, "only members are heard");
+  await late.start();
+  const up = async () => (await late.stats()).peers.filter(({ state }) => state === "up");
+  await eventually(async () => (await up()).length === 2, "it knows the members");
+  await (await late.client()).create("of-the-late", { a: 1 });
+  await cluster.converged(sessions + 1);
+  await sending;
+  await eventually(async () => !(await isNarrow()), "everybody is heard again");
+});
 
 test("datagrams from port 0, where nobody can be answered, stop no node", { skip }, async (t) => {
   const { lab, cluster, members, stranger } = await site(t);
