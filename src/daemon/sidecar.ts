@@ -137,7 +137,7 @@ function sessionService(
 }
 
 const floodRemedy =
-  "find who else sends to this group, or give the cluster a group of its own; only members are heard";
+  "only members are heard; find who else sends to this group, or give the cluster its own";
 
 /** What is settled before the driver starts. */
 interface Settled {
