@@ -1,6 +1,9 @@
 import type { Attribute, SessionState } from "./record.ts";
 import { compareStamps, type Stamp, stampsPerMs, stampWallMs } from "./stamp.ts";
 
+/** A prime, so that stamps of a clock and its counter spread; in the half that nodes issue from. */
+const placesPerMs = 2_039;
+
 /** What stamps a state may keep, and by how much the clock was wrong that issued the others. */
 export interface Correction {
   /** The latest stamp time that others accept. */
@@ -49,10 +52,18 @@ function movesOf(state: SessionState, correction: Correction): Map<string, Stamp
   const moves = new Map<string, Stamp>();
   for (const stamp of late) {
     if (moves.has(keyOf(stamp))) continue;
-    last = Math.max(last + 1, stamp.time - aheadMs * stampsPerMs);
+    last = Math.max(afterwards(last, stamp), stamp.time - aheadMs * stampsPerMs);
     moves.set(keyOf(stamp), { time: last, tag: stamp.tag });
   }
   return moves;
+}
+
+/**
+ * The next millisecond, at a place in it that depends on the stamp. Another node that moves another
+ * late write behind the same one must not give it the same stamp: no merge could tell them apart.
+ */
+function afterwards(last: number, { time }: Stamp): number {
+  return (Math.floor(last / stampsPerMs) + 1) * stampsPerMs + (time % placesPerMs);
 }
 
 /** The earliest of all stamps that the state has. */

@@ -1,6 +1,7 @@
 import type { Now } from "../../src/base/now.ts";
 import type { Lifetime, NamedValue, WriteOutcome } from "../../src/core/commands.ts";
 import type { Replica } from "../../src/core/replica.ts";
+import { forgetAtMs } from "../../src/core/store/lifetime.ts";
 import type { StoredRecord } from "../../src/core/store/stored-record.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { hashId } from "../../src/session/fingerprint.ts";
@@ -24,7 +25,8 @@ type Expected = "as visible" | "unless visible" | "unless destroyed";
 interface Elsewhere {
   readonly holders: readonly (readonly [SimNode, Life, StoredRecord | undefined])[];
   readonly wasJoining: boolean;
-  readonly endSlot: number;
+  /** When the stub or the part that is known of it may be forgotten; 0: never, or there is none. */
+  readonly endMs: number;
   /** Whether every other node holds it or at least knows of it. */
   readonly isKnown: boolean;
 }
@@ -140,9 +142,13 @@ export class CheckedClient {
       return [[other, other.life, other.life.replica.store.peek(id)] as const];
     });
     const hash = hashId(clusterIdentity("simulated").hashKey, id);
-    const endSlot = life.replica.store.stubs.find(hash)?.endSlot ?? 0;
+    const part = life.replica.store.peek(id);
+    const endMs =
+      part === undefined
+        ? (life.replica.store.stubs.find(hash)?.endSlot ?? 0) * limits.expirySlotMs
+        : forgetAtMs(part, 0);
     const wasJoining = life.replica.phase === "joining";
-    return { holders, wasJoining, endSlot, isKnown: this.#isKnown(node, id) };
+    return { holders, wasJoining, endMs, isKnown: this.#isKnown(node, id) };
   }
 
   #isKnown(node: SimNode, id: string): boolean {
@@ -159,13 +165,13 @@ export class CheckedClient {
    * find that it is to start alone.
    */
   #checkAbsent(node: SimNode, id: string, elsewhere: Elsewhere): void {
-    const { holders, wasJoining, endSlot, isKnown } = elsewhere;
+    const { holders, wasJoining, endMs, isKnown } = elsewhere;
     const { life } = node;
     const { wallMs } = node.clock.at(this.#shell.nowMs);
     if (life?.stores === undefined || life.stores.known(id)?.cells.has(lifeKey)) return;
     const joins = life.replica.phase === "joining" && isKnown && this.#isKnown(node, id);
     if (wasJoining && !joins) return;
-    if (endSlot > 0 && endSlot <= Math.floor(wallMs / limits.expirySlotMs)) return;
+    if (endMs > 0 && endMs <= wallMs) return;
     for (const [holder, before, record] of holders) {
       const isSeen = life.replica.peers.get(before.boot)?.state === "up";
       if (holder.life !== before || !isSeen) continue;

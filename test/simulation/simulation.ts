@@ -213,20 +213,24 @@ export class Simulation implements World {
   #standing(): ReadonlyMap<SimNode, Standing> {
     return new Map(
       correctNodes(this.nodes).map((node) => {
-        const { rounds, refills } = node.life.replica.counters.reconcile;
+        const { reconcile, membership } = node.life.replica.counters;
+        const { rounds, refills } = reconcile;
+        const proofs = membership.proofsAsked;
         const suspects = suspectsOf(node);
         const ways = waysOf(node);
-        return [node, { bytes: node.bytesSent, rounds, refills, suspects, ways }];
+        return [node, { bytes: node.bytesSent, rounds, refills, proofs, suspects, ways }];
       }),
     );
   }
 
-  /** Whether sessions ended and made room: it is filled once, and then there is rest. */
-  /** Whether a node still got back what it had evicted, or had yet to decide who is dead. */
+  /**
+   * Whether a node still got back what it had evicted, as sessions that end make room once, had yet
+   * to decide who is dead, or only now found somebody again, and what had been missed of him.
+   */
   #unrestSince(before: ReadonlyMap<SimNode, Standing>): boolean {
-    return [...this.#standing()].some(([node, { refills }]) => {
+    return [...this.#standing()].some(([node, { refills, proofs }]) => {
       const then = before.get(node);
-      return refills !== then?.refills || then.suspects > 0;
+      return refills !== then?.refills || proofs !== then.proofs || then.suspects > 0;
     });
   }
 

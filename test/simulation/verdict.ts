@@ -19,8 +19,11 @@ export interface Demands {
 
 /** Octets a second that an idle node may send; see the figures of the product. */
 export const idleBytesPerSecondMax = 300;
-/** And to each peer that its multicast does not reach, or that it asks for copies itself. */
-const idleBytesPerSecondAndWay = 180;
+/**
+ * And to each peer that its multicast does not reach, or that it asks for copies itself: two
+ * heartbeats a second, with a seal and the names of the keys.
+ */
+const idleBytesPerSecondAndWay = 220;
 
 /** Each number that was lost or late is asked for this often, and each ask may be answered. */
 const repairsPerLossMax = limits.nakTriesMax;
@@ -216,6 +219,7 @@ export interface Standing {
   readonly bytes: number;
   readonly rounds: number;
   readonly refills: number;
+  readonly proofs: number;
   readonly suspects: number;
   readonly ways: number;
 }
