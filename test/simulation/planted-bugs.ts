@@ -100,7 +100,7 @@ const clocks: readonly PlantedBug[] = [
   {
     name: "restamping forgets the order",
     file: "session/restamp.js",
-    find: "last = Math.max(last + 1, stamp.time - aheadMs * stampsPerMs);",
+    find: "last = Math.max(afterwards(last, stamp), stamp.time - aheadMs * stampsPerMs);",
     replace: "last = stamp.time - aheadMs * stampsPerMs;",
     why: "a destroy may get before the create that it followed, and the session is back",
   },

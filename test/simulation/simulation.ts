@@ -158,7 +158,8 @@ export class Simulation implements World {
   onEvent(node: SimNode, event: CoreEvent): void {
     this.#joins.onEvent(node, event);
     if (event.event === "clock_recovered" && node.correct && this.#expected !== undefined) {
-      addHeld(this.#expected, node);
+      // A tiny node may give away what others refused until now, before they have it.
+      if (!node.tiny) addHeld(this.#expected, node);
     }
     // Foreign octets can answer for anybody.
     if (this.options.profile !== "unsealed") this.#members.onEvent(node, event, this.nowMs);
