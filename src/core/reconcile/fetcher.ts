@@ -171,7 +171,7 @@ export class Fetcher {
         fetch.askDueMs = Math.min(nowMs + limits.fetchRetryMs * 2 ** fetch.tries, fetch.giveUpMs);
         fetch.tries += 1;
         // The first is paid for already.
-        if (fetch.tries === 1 || this.#isAllowed(nowMs)) this.#ask(peers, nonce, fetch);
+        if (fetch.tries === 1 || this.#isAllowed(nowMs)) this.#ask(peers, nonce, fetch, nowMs);
       }
     }
   }
@@ -248,16 +248,20 @@ export class Fetcher {
   }
 
   /** Two at a time, drawn anew for each try: one may be dead, and one may be joining as well. */
-  #ask(peers: PeerTable, nonce: number, fetch: Fetch): void {
+  #ask(peers: PeerTable, nonce: number, fetch: Fetch, nowMs: number): void {
     const { id, write } = fetch;
     const up = [...peers.all()].filter(({ state }) => state === "up");
     const asked = new Set<Peer>();
     // Who wrote it knows best.
     for (const peer of up) if (write !== undefined && wrote(peer, write)) asked.add(peer);
     const count = this.#store.lacks(id) ? 2 ** fetch.tries : 2;
+    let more = 0;
     for (const peer of this.#candidates(up, fetch)) {
       if (asked.size >= count) break;
+      // What is allowed is for two; each two more take as much.
+      if (more > 0 && more % 2 === 0 && !this.#isAllowed(nowMs)) break;
       asked.add(peer);
+      more += 1;
     }
     for (const peer of asked) this.#outbox.unicast(peer.address, [{ tag: Tag.fetch, nonce, id }]);
   }
