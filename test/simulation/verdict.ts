@@ -19,11 +19,10 @@ export interface Demands {
 
 /** Octets a second that an idle node may send; see the figures of the product. */
 export const idleBytesPerSecondMax = 300;
-/**
- * And to each peer that its multicast does not reach, or that it asks for copies itself: two
- * heartbeats a second, with a seal and the names of the keys.
- */
-const idleBytesPerSecondAndWay = 220;
+/** And to each peer that its multicast does not reach, or that it asks for copies itself. */
+const idleBytesPerSecondAndWay = 180;
+/** And there for the seals of two heartbeats a second, and the names of the keys in them. */
+const idleSealBytesPerSecondAndWay = 40;
 
 /** Each number that was lost or late is asked for this often, and each ask may be answered. */
 const repairsPerLossMax = limits.nakTriesMax;
@@ -229,6 +228,8 @@ export function checkIdleTraffic(
   before: ReadonlyMap<SimNode, Standing>,
   forMs: number,
 ): void {
+  const forSeals = demands.options.seal === null ? 0 : idleSealBytesPerSecondAndWay;
+  const perWay = idleBytesPerSecondAndWay + forSeals;
   for (const node of correctNodes(demands.nodes)) {
     const then = before.get(node);
     if (then === undefined) continue;
@@ -236,7 +237,7 @@ export function checkIdleTraffic(
     const fact = () => `${node.label} sends ${Math.round(bytes)} octets a second`;
     // One that was needed at the start may have been given up since.
     const ways = Math.max(then.ways, waysOf(node));
-    hold(bytes <= idleBytesPerSecondMax + ways * idleBytesPerSecondAndWay, idle, fact);
+    hold(bytes <= idleBytesPerSecondMax + ways * perWay, idle, fact);
     const rounds = node.life.replica.counters.reconcile.rounds - then.rounds;
     hold(rounds === 0, idle, () => `${node.label} began ${rounds} rounds`);
   }
