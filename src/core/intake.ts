@@ -10,6 +10,7 @@ import type { Outbox } from "./outbox.ts";
 import type { TransferBlock } from "./reconcile/block-assembler.ts";
 import { readStubs } from "./reconcile/stub-block.ts";
 import type { Store } from "./store/store.ts";
+import type { StoredRecord } from "./store/stored-record.ts";
 
 /** What has become of the records of a transfer; see `Intake.takeTransfer`. */
 export interface Taken {
@@ -57,9 +58,10 @@ export class Intake {
     const deltas = this.#decode(block);
     if (deltas === undefined) return false;
     this.#counters.stream.deltasReceived += deltas.length;
+    const records = this.#store.findAll(deltas);
     let whole = true;
-    for (const delta of deltas) {
-      const outcome = this.#applyPart(peer, delta, now);
+    for (const [index, delta] of deltas.entries()) {
+      const outcome = this.#applyPart(peer, delta, records[index], now);
       if (outcome !== "changed" && outcome !== "known") whole = false;
     }
     return whole;
@@ -137,13 +139,13 @@ export class Intake {
   }
 
   /** That a session was destroyed is worth a record even where the rest is missing. */
-  #applyPart(peer: Peer, delta: SessionDelta, now: Now): Outcome {
+  #applyPart(peer: Peer, delta: SessionDelta, found: StoredRecord | undefined, now: Now): Outcome {
     if (this.#isAncient(delta, now.wallMs)) {
       this.#counters.stream.ancientDeltas += 1;
       return "late";
     }
     if (delta.life?.alive === false || !this.#store.hasStub(delta.id)) {
-      const outcome = this.#apply(peer, delta, now);
+      const outcome = this.#apply(peer, delta, now, found);
       if (outcome === "changed" && this.#store.lacksLife(delta.id)) this.#blurred(delta.id);
       return outcome;
     }
@@ -188,9 +190,10 @@ export class Intake {
     return true;
   }
 
-  #apply(peer: Peer, delta: SessionDelta, now: Now): Outcome {
+  /** `found`: see `Store.apply`. */
+  #apply(peer: Peer, delta: SessionDelta, now: Now, found?: StoredRecord): Outcome {
     if (this.#isSkewed(peer, delta, now)) return "skewed";
-    const applied = this.#store.apply(delta, now.wallMs);
+    const applied = this.#store.apply(delta, now.wallMs, found);
     if (applied === undefined) {
       this.#counters.stream.lateDeltas += 1;
       return "late";

@@ -27,6 +27,15 @@ function assertSame(table: RecordTable, held: ReadonlySet<StoredRecord>): void {
     assert.equal(table.find(`${record.id}-`, record.idHash), undefined);
     assert(table.holds(record.idHash));
   }
+  const sought = [...held].flatMap((record) => [record, new StoredRecord("-", record.idHash)]);
+  assert.deepEqual(
+    table.findAll(
+      sought,
+      sought.map(({ idHash }) => idHash),
+    ),
+    sought.map((record) => (held.has(record) ? record : undefined)),
+    "together as one by one",
+  );
   for (const leaf of [0, 1, 2, 0x7ffe, 0x7fff, 0x8000, 0xfffd, 0xfffe, 0xffff, ...byLeaf.keys()]) {
     const expected = byLeaf.get(leaf) ?? new Set();
     assert.equal(table.hasLeaf(leaf), expected.size > 0);

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { isVisible } from "../../src/core/store/lifetime.ts";
 import type { Store } from "../../src/core/store/store.ts";
+import type { StoredRecord } from "../../src/core/store/stored-record.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { ownerName, type SessionDelta } from "../../src/session/record.ts";
 import { stampTimeOf } from "../../src/session/stamp.ts";
@@ -109,9 +110,19 @@ test("whatever comes, count, octets and tombstones keep their bounds, the digest
       tombstoneRetentionMs: retentionMs,
     });
     let wallMs = startMs;
+    // As in a block: all are found first, and may be gone when it is their turn.
+    const sought = sequence.flatMap((step) => ("delta" in step ? [step.delta] : []));
+    const found = new Map<SessionDelta, StoredRecord | undefined>();
     for (const step of sequence) {
-      if ("delta" in step) store.apply(copyOf(step.delta), wallMs);
-      else {
+      if ("delta" in step) {
+        if (!found.has(step.delta)) {
+          const few = sought.splice(0, 5);
+          for (const [index, record] of store.findAll(few).entries()) {
+            found.set(few[index] as SessionDelta, record);
+          }
+        }
+        store.apply(copyOf(step.delta), wallMs, found.get(step.delta));
+      } else {
         wallMs += step.passMs;
         store.sweep(wallMs);
       }
@@ -133,7 +144,8 @@ test("the least recently used session is evicted first, and a read counts as a u
     for (const id of order) store.apply(born(id, 0), startMs);
     for (const read of reads) {
       const id = `session-${read}`;
-      store.find(id);
+      if (read % 2 === 0) store.find(id);
+      else store.findAll([{ id }]);
       order = [...order.filter((other) => other !== id), id];
     }
     for (let count = 0; count < 8; count++) {

@@ -25,21 +25,29 @@ interface Part {
 export class RecordTable {
   readonly #parts = Array.from({ length: 1 << partBits }, () => partOf(leavesPerPart));
 
-  find(id: string, { high, low }: Readonly<Hash64>): StoredRecord | undefined {
-    const { heads, shift } = this.#partOf(high >>> 16);
-    let record = heads[(high >>> shift) & (heads.length - 1)];
-    while (record !== undefined && !(record.hasHash(high, low) && record.id === id)) {
-      record = record.nextInTable;
+  find(id: string, hash: Readonly<Hash64>): StoredRecord | undefined {
+    return ofId(ofHash(this.#headOf(hash), hash), id, hash);
+  }
+
+  /**
+   * As `find` of each. Step by step for all: what a search costs is waiting for memory, three times
+   * in a row, and the processor waits for several places at once where none depends on another.
+   */
+  findAll(
+    sought: readonly { readonly id: string }[],
+    hashes: readonly Readonly<Hash64>[],
+  ): (StoredRecord | undefined)[] {
+    const found = hashes.map((hash) => this.#headOf(hash));
+    for (const [index, hash] of hashes.entries()) found[index] = ofHash(found[index], hash);
+    for (const [index, { id }] of sought.entries()) {
+      found[index] = ofId(found[index], id, hashes[index] as Hash64);
     }
-    return record;
+    return found;
   }
 
   /** Whether there is a record of that hash. */
-  holds({ high, low }: Readonly<Hash64>): boolean {
-    const { heads, shift } = this.#partOf(high >>> 16);
-    let record = heads[(high >>> shift) & (heads.length - 1)];
-    while (record !== undefined && !record.hasHash(high, low)) record = record.nextInTable;
-    return record !== undefined;
+  holds(hash: Readonly<Hash64>): boolean {
+    return ofHash(this.#headOf(hash), hash) !== undefined;
   }
 
   /** The record must not be in it yet. */
@@ -98,9 +106,35 @@ export class RecordTable {
     }
   }
 
+  #headOf({ high }: Readonly<Hash64>): StoredRecord | undefined {
+    const { heads, shift } = this.#partOf(high >>> 16);
+    return heads[(high >>> shift) & (heads.length - 1)];
+  }
+
   #partOf(leaf: number): Part {
     return this.#parts[leaf >>> (16 - partBits)] as Part;
   }
+}
+
+/** The first record of that hash, from this one on. */
+function ofHash(
+  first: StoredRecord | undefined,
+  { high, low }: Readonly<Hash64>,
+): StoredRecord | undefined {
+  let record = first;
+  while (record !== undefined && !record.hasHash(high, low)) record = record.nextInTable;
+  return record;
+}
+
+/** Of those of that hash, from this one on, the one of that id. */
+function ofId(
+  first: StoredRecord | undefined,
+  id: string,
+  hash: Readonly<Hash64>,
+): StoredRecord | undefined {
+  let record = first;
+  while (record !== undefined && record.id !== id) record = ofHash(record.nextInTable, hash);
+  return record;
 }
 
 function partOf(lists: number): Part {

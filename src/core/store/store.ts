@@ -76,6 +76,17 @@ export class Store {
     return record;
   }
 
+  /** As `find` of each, in their order, for less than one by one. */
+  findAll(sought: readonly { readonly id: string }[]): (StoredRecord | undefined)[] {
+    const { hashKey } = this.#options;
+    const found = this.#records.findAll(
+      sought,
+      sought.map(({ id }) => hashId(hashKey, id)),
+    );
+    for (const record of found) if (record !== undefined) this.#places.used(record);
+    return found;
+  }
+
   /** As `find`, without making it the most recent. */
   peek(id: string): StoredRecord | undefined {
     return this.#records.find(id, this.#hash(id));
@@ -118,14 +129,17 @@ export class Store {
   }
 
   /**
-   * Merges a delta, from a client or from a peer. `held` is the record, if it was found already.
+   * Merges a delta, from a client or from a peer. `found` is the record, if it was found already;
+   * one that has left the store since is sought again.
    * Undefined: the record is already past its end and was not taken in; else a stub of it ends.
    */
   apply(
     delta: SessionDelta,
     wallMs: number,
-    held = this.find(delta.id),
+    found?: StoredRecord,
   ): { record: StoredRecord; changed: boolean } | undefined {
+    const isHeld = found !== undefined && found.place !== "none";
+    const held = isHeld ? found : this.find(delta.id);
     const record = held ?? new StoredRecord(delta.id, this.#hash(delta.id));
     const { expiry, idHash, fingerprint } = record;
     const { high, low } = fingerprint;
