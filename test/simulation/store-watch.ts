@@ -3,6 +3,7 @@ import type { Store } from "../../src/core/store/store.ts";
 import type { StoredRecord } from "../../src/core/store/stored-record.ts";
 import { type Hash64, hashId } from "../../src/session/fingerprint.ts";
 import type { SessionDelta } from "../../src/session/record.ts";
+import { stampsPerMs } from "../../src/session/stamp.ts";
 import { clusterIdentity } from "../../src/wire/keyring.ts";
 import type { Issued } from "./issued.ts";
 import { cellsOf, grantedMs, isOver, lifeKey, ModelSession } from "./model.ts";
@@ -251,7 +252,9 @@ export class StoreWatch {
       const cells = cellsOf(shadow.record);
       model.joinCells(cells);
       const name = () => `${label} with ${id}`;
-      const late = cells.some(([, { time }]) => time > acceptedTime + cells.length);
+      // Each goes a millisecond behind the one before, and the first behind what was accepted.
+      const latest = acceptedTime + (cells.length + 1) * stampsPerMs;
+      const late = cells.some(([, { time }]) => time > latest);
       hold(!late, "restamped-into-the-past", name);
       const same = sameOrder(shadow.model, model) && sameLists(shadow.model.shown, model.shown);
       hold(same && shadow.model.alive === model.alive, "restamping-changes-stamps-only", name);
