@@ -145,6 +145,7 @@ export class Replica {
     this.#join = new Join(this.#puller, outbox, prng);
     this.#fetcher = new Fetcher(this.store, prng, outbox, counters);
     this.#confirmations = new Confirmations(options.boot, this.peers, outbox, counters);
+    this.#outgoing.onGivenUp = (record) => this.#confirmations.givenUp(record);
     this.#alarms = new StoreAlarms(outbox);
     this.#recovery = new ClockRecovery(this.store, this.#clock, this.peers, outbox, counters);
     this.#dispatch = new Dispatch(
@@ -249,7 +250,8 @@ export class Replica {
    * number through `Outbox.confirmed`. Undefined: too many writes wait.
    */
   confirm(id: string, ack: AckRequest, now: Now): number | undefined {
-    const record = this.store.peek(id);
+    const { lastChanged } = this.#outgoing;
+    const record = lastChanged?.id === id ? lastChanged : this.store.peek(id);
     return this.#confirmations.wait(record, ack, this.#outgoing.sequenceTaken, now.monotonicMs);
   }
 

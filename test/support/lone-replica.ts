@@ -128,8 +128,8 @@ export class LoneReplica {
 }
 
 /** A replica that is ready and knows a peer that is, too; nothing it sent before counts. */
-export function withReadyPeer(): LoneReplica {
-  const lone = new LoneReplica();
+export function withReadyPeer(options: Partial<ReplicaOptions> = {}): LoneReplica {
+  const lone = new LoneReplica(options);
   lone.settle();
   lone.receive(peerHeartbeat());
   lone.outbox.takeSent();

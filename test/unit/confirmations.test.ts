@@ -47,6 +47,39 @@ test("after the flush the group is asked for what it sent, and the answer ends t
   assert.deepEqual(lone.outbox.framesOf(Tag.confirm), [], "nobody waits any more");
 });
 
+/** Ready, with a peer, and bound to fall behind: it has room for few and may send little. */
+function crowded(options: { countMax?: number; bytesMax?: number }): LoneReplica {
+  const lone = withReadyPeer({ ...options, rateBytesPerSecondMax: limits.rateBytesPerSecondMin });
+  for (let number = 0; number < 5_000; number++) {
+    lone.replica.create(`first${number}`, value, byDefault, lone.now);
+  }
+  lone.tick();
+  lone.outbox.takeSent();
+  return lone;
+}
+
+test("a write that is evicted before it was sent, and given up, is confirmed by nobody", () => {
+  const lone = crowded({ countMax: 10_000 });
+  const ticket = writeAndWait(lone);
+  for (let number = 0; number < limits.dirtyRecordsMin; number++) {
+    lone.replica.create(`s${number}`, value, byDefault, lone.now);
+  }
+  assert(lone.replica.counters.stream.evictedUnsent > 0);
+  lone.tick();
+  assert.deepEqual(lone.outbox.confirmations, [{ ticket, peers: 0 }]);
+});
+
+test("a write that has no room here is confirmed once it has left, and not before", () => {
+  const lone = crowded({ bytesMax: 600_000 });
+  const large = [{ name: "a", value: "v".repeat(900_000) }];
+  lone.replica.create("large", large, byDefault, lone.now);
+  assert.equal(lone.replica.get("large", lone.now), undefined);
+  assert.notEqual(lone.replica.confirm("large", ack, lone.now), undefined);
+  lone.tick();
+  assert.equal(lone.replica.pending, true);
+  assert.deepEqual(lone.outbox.framesOf(Tag.confirm), []);
+});
+
 test("the answer to another question does not count", () => {
   const lone = withReadyPeer();
   writeAndWait(lone);

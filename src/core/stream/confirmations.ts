@@ -10,7 +10,7 @@ interface Ticket {
   readonly number: number;
   readonly record: StoredRecord | undefined;
   readonly peers: number;
-  readonly giveUpMs: number;
+  giveUpMs: number;
 }
 
 /** Writes that left in one flush: they are confirmed together. */
@@ -67,7 +67,9 @@ export class Confirmations {
     this.#waiting += 1;
     this.#number += 1;
     this.#counters.confirmations.asked += 1;
-    const giveUpMs = nowMs + ack.timeoutMs;
+    // What is not to be sent directly after its write has been given up already.
+    const isToBeSent = record === undefined || record.dirtySince !== undefined;
+    const giveUpMs = isToBeSent ? nowMs + ack.timeoutMs : nowMs;
     const ticket = { number: this.#number, record, peers: ack.peers, giveUpMs };
     this.#unsent.push({ ticket, first: sequence + 1 });
     this.#dueMs = Math.min(this.#dueMs, giveUpMs);
@@ -82,7 +84,8 @@ export class Confirmations {
     let first = last;
     const tickets: Ticket[] = [];
     this.#unsent = this.#unsent.filter((each) => {
-      if (each.ticket.record?.dirtySince !== undefined) return true;
+      const { record, giveUpMs } = each.ticket;
+      if (record?.dirtySince !== undefined || nowMs >= giveUpMs) return true;
       first = Math.min(first, each.first);
       tickets.push(each.ticket);
       return false;
@@ -98,6 +101,15 @@ export class Confirmations {
     const batch: Batch = { first, last, confirmedBy: new Set(), tickets, askDueMs: 0, tries: 0 };
     this.#batches.set(last, batch);
     this.#ask(batch, nowMs);
+  }
+
+  /** What changed in it will never be sent: nobody else can hold that. */
+  givenUp(record: StoredRecord): void {
+    for (const { ticket } of this.#unsent) {
+      if (ticket.record !== record) continue;
+      ticket.giveUpMs = Number.NEGATIVE_INFINITY;
+      this.#dueMs = ticket.giveUpMs;
+    }
   }
 
   onConfirmed(peer: Peer, { boot, first, last }: Confirmed): void {

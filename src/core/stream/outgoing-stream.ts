@@ -62,11 +62,14 @@ export class OutgoingStream {
   readonly #ring = new RepairRing();
   readonly #dirty = new DirtyQueue();
   readonly #groups = new Map<StoredRecord, Set<StoredRecord>>();
+  #lastChanged: StoredRecord | undefined;
   #train: Train | undefined;
   #sequence = 0;
   #resumeMs = Number.NEGATIVE_INFINITY;
   /** Since when something has waited at the end of each flush; Infinity: nothing does. */
   #behindSinceMs = Number.POSITIVE_INFINITY;
+  /** A record was evicted, and will leave without what has changed in it since it was sent. */
+  onGivenUp: (record: StoredRecord) => void = () => {};
 
   constructor(
     self: { readonly boot: BootId; readonly tag: number },
@@ -85,9 +88,15 @@ export class OutgoingStream {
 
   /** A local write of this stamp is to be sent. */
   changed(record: StoredRecord, stamp: Stamp): void {
+    this.#lastChanged = record;
     if (record.dirtySince !== undefined) return;
     record.dirtySince = stamp.time;
     if (this.#dirty.push(record)) this.#dirty.sweep((waiting) => this.#isWanted(waiting));
+  }
+
+  /** The record that changed last; the store may not have kept it. */
+  get lastChanged(): StoredRecord | undefined {
+    return this.#lastChanged;
   }
 
   /** These two are sent in one block, if one can hold them. */
@@ -228,6 +237,7 @@ export class OutgoingStream {
     this.#groups.get(record)?.delete(record);
     this.#groups.delete(record);
     this.#counters.stream.evictedUnsent += 1;
+    this.onGivenUp(record);
     return false;
   }
 
