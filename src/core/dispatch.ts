@@ -103,7 +103,7 @@ export class Dispatch {
         this.#onFound(peer, frame);
         return;
       case Tag.absent:
-        to.fetcher.onAbsent(peer, frame.nonce, monotonicMs);
+        to.fetcher.onAbsent(to.peers, peer, frame.nonce, monotonicMs);
         return;
       case Tag.evicted:
         to.fetcher.onEvicted(peer, frame.nonce);

@@ -7,6 +7,7 @@ import {
   blockOf,
   created,
   LoneReplica,
+  peerAddress,
   peerBoot,
   peerHeartbeat,
   withReadyPeer,
@@ -185,6 +186,25 @@ test("what a joining node denies is forgotten as soon as it hears of it", () => 
   lone.receiveDeltas(1, created("s", lone.peerTime));
   assert.equal(lone.replica.knows("s"), true);
   assert.notEqual(lone.replica.get("s", lone.now), undefined);
+});
+
+test("what a ready node with far less than another has not is not taken for absent", () => {
+  const lone = joiningWithPeer();
+  const [small, address] = ["2".repeat(24), "peer:2"];
+  const heartbeat = peerHeartbeat({ name: "small", count: 5, phase: "ready" });
+  lone.receiveFrom(small, address, "unicast", heartbeat);
+  lone.outbox.takeSent();
+  assert.notEqual(lone.replica.fetch("s", undefined, lone.now), undefined);
+  lone.tick();
+  const [first, second] = lone.outbox.takeSent().filter(({ frames: [f] }) => f?.tag === Tag.fetch);
+  assert(first && second);
+  assert.deepEqual([first.to, second.to], [peerAddress, address], "who can have all comes first");
+  const { nonce } = first.frames[0] as Fetch;
+  lone.receiveFrom(small, address, "unicast", { tag: Tag.absent, nonce });
+  assert.equal(ended(lone), undefined);
+  assert.equal(lone.replica.knows("s"), false);
+  lone.receive({ tag: Tag.absent, nonce });
+  assert.equal(ended(lone), true);
 });
 
 test("what another joining node has not is not taken for absent", () => {

@@ -188,6 +188,21 @@ test("when nobody gives anything it ends all the same, and not before", () => {
   assert.equal(joining.reason, "gave_up");
 });
 
+test("a join that has just got on does not give up at the first silence", () => {
+  const joining = new Joining();
+  joining.peer("1", { count: 10_000_000 });
+  const getOn = (wants: number, ms: number) => {
+    let given = 0;
+    joining.pass(ms, () => (given++ < wants ? "give" : "silence"));
+  };
+  while (joining.lone.nowMs < limits.joinMsMax + 5_000) getOn(1, 3_000);
+  assert.equal(joining.reason, undefined);
+  joining.pass(limits.transferSilenceMs + limits.transferPauseMsMax, () => "silence");
+  assert.equal(joining.reason, undefined, "it last got on a moment ago");
+  joining.pass(20_000, () => "give");
+  assert.equal(joining.reason, "in_sync");
+});
+
 test("a join that takes long but gets on does not give up", () => {
   const joining = new Joining();
   joining.peer("1", { count: 10_000_000 });

@@ -10,6 +10,7 @@ import type { Outbox } from "../outbox.ts";
 import { leafLevel } from "../store/digest-trie.ts";
 import type { Store } from "../store/store.ts";
 import { Absences } from "./absences.ts";
+import { donorsAmong } from "./donors.ts";
 import { FetchAllowance } from "./fetch-allowance.ts";
 import type { IncomingTransfer } from "./incoming-transfer.ts";
 
@@ -114,15 +115,15 @@ export class Fetcher {
     }
   }
 
-  /** The peer has not; that settles it if the peer must know. */
-  onAbsent(peer: Peer, nonce: number, nowMs: number): void {
+  /** The peer has not; that settles it if the peer must know, as those do that could give all. */
+  onAbsent(peers: PeerTable, peer: Peer, nonce: number, nowMs: number): void {
     const fetch = this.#fetches.get(nonce);
     if (fetch === undefined) return;
     this.#noteWithout(fetch, peer);
     if (this.#store.lacks(fetch.id)) return;
     if (fetch.write !== undefined) {
       if (wrote(peer, fetch.write)) this.#end(nonce, true);
-    } else if (peer.phase === "ready") {
+    } else if (peer.phase === "ready" && isAmong(donorsAmong(peers), peer)) {
       this.#absences.note(fetch.id, nowMs);
       this.#end(nonce, true);
     }
@@ -256,7 +257,7 @@ export class Fetcher {
     for (const peer of up) if (write !== undefined && wrote(peer, write)) asked.add(peer);
     const count = this.#store.lacks(id) ? 2 ** fetch.tries : 2;
     let more = 0;
-    for (const peer of this.#candidates(up, fetch)) {
+    for (const peer of this.#candidates(up, donorsAmong(peers), fetch)) {
       if (asked.size >= count) break;
       // What is allowed is for two; each two more take as much.
       if (more > 0 && more % 2 === 0 && !this.#isAllowed(nowMs)) break;
@@ -268,9 +269,9 @@ export class Fetcher {
 
   /**
    * Whom to ask, best first. Of a stub's session everybody, those without stubs before the others,
-   * and twice as many at each try.
+   * and twice as many at each try. Else those that are ready, and of them first who can have all.
    */
-  #candidates(up: readonly Peer[], fetch: Fetch): Peer[] {
+  #candidates(up: readonly Peer[], donors: readonly Peer[], fetch: Fetch): Peer[] {
     if (this.#store.lacks(fetch.id)) {
       const open = up.filter((peer) => !fetch.without.has(peer));
       const [full, short] = [open.filter(hasAll), open.filter((peer) => !hasAll(peer))];
@@ -278,7 +279,12 @@ export class Fetcher {
     }
     const named = up.filter(({ name }) => name !== "");
     const ready = named.filter(({ phase }) => phase === "ready");
-    return this.#anyFirst(ready.length > 0 ? ready : named);
+    if (ready.length === 0) return this.#anyFirst(named);
+    const sure = ready.filter((peer) => isAmong(donors, peer));
+    return [
+      ...this.#anyFirst(sure),
+      ...this.#anyFirst(ready.filter((peer) => !sure.includes(peer))),
+    ];
   }
 
   #anyFirst(peers: readonly Peer[]): Peer[] {
@@ -298,6 +304,11 @@ export class Fetcher {
       this.#outbox.fetched(ticket, known && isHere);
     }
   }
+}
+
+/** Where nobody has anything, everybody has all there is. */
+function isAmong(donors: readonly Peer[], peer: Peer): boolean {
+  return donors.length === 0 || donors.includes(peer);
 }
 
 function hasAll(peer: Peer): boolean {

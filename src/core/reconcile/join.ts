@@ -4,6 +4,7 @@ import { limits } from "../../protocol/limits.ts";
 import type { Peer } from "../membership/peer.ts";
 import type { PeerTable } from "../membership/peer-table.ts";
 import type { Outbox } from "../outbox.ts";
+import { donorsAmong, partsAmong } from "./donors.ts";
 import type { IncomingTransfer } from "./incoming-transfer.ts";
 import type { Puller } from "./puller.ts";
 import { joinRangeCount, RangeQueue } from "./range-queue.ts";
@@ -24,6 +25,8 @@ export class Join {
   readonly #outbox: Outbox;
   #phase: Phase = "joining";
   #startedMs = 0;
+  /** When it last got on: it started, or a transfer brought all that it was asked for. */
+  #advancedMs = 0;
   #helloCount = 0;
   #verdictDueMs = Number.POSITIVE_INFINITY;
   /** What no complete node has given yet. */
@@ -41,6 +44,7 @@ export class Join {
 
   start(nowMs: number): void {
     this.#startedMs = nowMs;
+    this.#advancedMs = nowMs;
     this.#verdictDueMs = nowMs;
   }
 
@@ -83,6 +87,7 @@ export class Join {
     if (queue === undefined) return false;
     this.#transfers.delete(transfer);
     queue.ended(transfer.ranges, completed);
+    if (completed) this.#advancedMs = nowMs;
     const { peer } = transfer;
     const pauseMs = limits.transferPauseMs * 2 ** peer.donorFailures;
     peer.donorFailures = completed ? 0 : peer.donorFailures + 1;
@@ -124,7 +129,7 @@ export class Join {
   #verdict(mayHaveSources: boolean, nowMs: number): ReadyReason | undefined {
     if (this.#lacking.isDone) return "in_sync";
     if (this.#transfers.size > 0) return undefined;
-    if (nowMs >= this.#startedMs + limits.joinMsMax) return "gave_up";
+    if (nowMs >= this.#advancedMs + limits.joinMsMax) return "gave_up";
     if (mayHaveSources) return undefined;
     return this.#parts.size > 0 ? "together" : "alone";
   }
@@ -137,7 +142,7 @@ export class Join {
     };
     consider(this.#aloneMs);
     consider(soonestMs);
-    consider(this.#startedMs + limits.joinMsMax);
+    consider(this.#advancedMs + limits.joinMsMax);
     for (const { donorPauseUntilMs } of sources) consider(donorPauseUntilMs);
     return dueMs;
   }
@@ -147,26 +152,4 @@ export class Join {
     this.#parts.clear();
     this.#outbox.notify({ event: "ready", reason });
   }
-}
-
-/**
- * Who can give the whole state, the ones with most first. A node with much less than another has
- * not all of it, whatever it says: it has evicted, or was alone for a time. It is asked all the
- * same when those with more fail.
- */
-function donorsAmong(peers: PeerTable): Peer[] {
-  const donors = withRecords(peers).filter(({ phase }) => phase === "ready");
-  donors.sort((left, right) => right.count - left.count);
-  const fullest = donors.find(({ donorFailures }) => donorFailures === 0) ?? donors[0];
-  const enough = ((fullest?.count ?? 0) * limits.donorSharePercent) / 100;
-  return donors.filter(({ count }) => count >= enough);
-}
-
-/** Who has a part of the state, or had all of it and is about to go. */
-function partsAmong(peers: PeerTable): Peer[] {
-  return withRecords(peers).filter(({ phase }) => phase !== "ready");
-}
-
-function withRecords(peers: PeerTable): Peer[] {
-  return [...peers.all()].filter(({ state, count, stubs }) => state === "up" && count + stubs > 0);
 }
