@@ -52,6 +52,7 @@ export class ClockRecovery {
     const { records, latestTime } = this.#store.restamp({ acceptedTime, aheadMs }, wallMs);
     this.#clock.setBack(Math.max(latestTime, stampTimeOf(wallMs)));
     this.#offsetMsMax = offsetMs;
+    for (const peer of this.#peers.all()) peer.compareSoon();
     this.#counters.clock.recoveries += 1;
     this.#counters.clock.restamped += records;
     this.#outbox.notify({ event: "clock_recovered", aheadMs, records });

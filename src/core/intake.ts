@@ -122,6 +122,7 @@ export class Intake {
   /** Follows the peer's clock, or takes note of how far it is ahead and does not. */
   noteClock(peer: Peer, time: number, { wallMs, monotonicMs }: Now): void {
     if (this.#clock.observe(time, wallMs)) {
+      if (peer.skewMs > 0) peer.compareSoon();
       peer.skewMs = 0;
       return;
     }

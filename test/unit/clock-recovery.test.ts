@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Tag } from "../../src/protocol/frames.ts";
+import { limits } from "../../src/protocol/limits.ts";
 import { stampWallMs } from "../../src/session/stamp.ts";
-import { LoneReplica, peerHeartbeat, startWallMs } from "../support/lone-replica.ts";
+import { LoneReplica, peerBoot, peerHeartbeat, startWallMs } from "../support/lone-replica.ts";
 
 const byDefault = { idleMs: undefined, absoluteMs: undefined };
 const value = [{ name: "a", value: "v" }];
@@ -53,6 +54,17 @@ test("the digest follows", () => {
   lone.pass(1_000);
   const [heartbeat] = lone.outbox.framesOf(Tag.heartbeat);
   assert.deepEqual(heartbeat?.digest, root);
+});
+
+test("peers that had nothing to gain from rounds with it have now", () => {
+  const lone = setRight();
+  lone.receive(peerHeartbeat({ wallMs: startWallMs + lone.nowMs }));
+  const peer = lone.replica.peers.get(peerBoot);
+  assert(peer !== undefined);
+  [peer.roundPauseMs, peer.nextRoundMs] = [limits.roundEveryMsMax, lone.nowMs + 60_000];
+  lone.tick();
+  assert.equal(lone.replica.counters.clock.recoveries, 1);
+  assert.deepEqual([peer.roundPauseMs, peer.nextRoundMs], [limits.roundEveryMs, 0]);
 });
 
 test("without a peer that shows the right time nothing is changed", () => {

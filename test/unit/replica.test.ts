@@ -269,11 +269,10 @@ test("a difference that lasts starts a round, one that repair clears in time doe
   assert.equal(lone.replica.counters.reconcile.rounds, 1);
 });
 
-test("rounds with a peer that bring nothing new become rarer, and never stop", () => {
-  const lone = new LoneReplica();
-  lone.settle();
+/** Rounds for so many seconds with a peer whose state this node does not take in; when they began. */
+function fruitlessRounds(lone: LoneReplica, seconds: number): number[] {
   const roundsMs: number[] = [];
-  for (let seconds = 0; seconds < 600; seconds++) {
+  for (const endMs = lone.nowMs + seconds * 1_000; lone.nowMs < endMs; ) {
     lone.receive(peerHeartbeat({ digest: { high: 1, low: 1 }, count: 1 }));
     lone.pass(1_000);
     // The peer offers what it has; its transfer brings a record that this node does not take in.
@@ -286,10 +285,40 @@ test("rounds with a peer that bring nothing new become rarer, and never stop", (
     }
     lone.outbox.takeSent();
   }
+  return roundsMs;
+}
+
+test("rounds with a peer that bring nothing new become rarer, and never stop", () => {
+  const lone = new LoneReplica();
+  lone.settle();
+  const roundsMs = fruitlessRounds(lone, 600);
   const pauses = roundsMs.slice(1).map((atMs, index) => atMs - (roundsMs[index] ?? 0));
   assert(pauses.length >= 10 && pauses.length <= 20, `${pauses}`);
   assert(pauses.every((pauseMs) => pauseMs <= limits.roundEveryMsMax + 2_000));
   assert((pauses.at(-1) ?? 0) >= limits.roundEveryMsMax - 2_000);
+});
+
+test("what was in the way of rounds is over: the next one comes soon", () => {
+  const lone = new LoneReplica();
+  lone.settle();
+  /** Until one has just begun, and the next is far. */
+  const rarely = () => {
+    fruitlessRounds(lone, 300);
+    while (fruitlessRounds(lone, 1).length === 0);
+  };
+  const nextMs = () => {
+    const fromMs = lone.nowMs;
+    return (fruitlessRounds(lone, 60)[0] ?? Number.POSITIVE_INFINITY) - fromMs;
+  };
+  lone.peerAheadMs = 3_600_000;
+  rarely();
+  lone.peerAheadMs = 0;
+  assert(nextMs() <= 3_000, "after the peer's clock was set right");
+  rarely();
+  lone.receiveDeltas(1, created("s", lone.peerTime));
+  lone.receiveDeltas(9, created("t", lone.peerTime));
+  while (lone.replica.counters.naks.sequencesLost === 0) lone.pass(100);
+  assert(nextMs() <= 3_000, "after a loss");
 });
 
 test("a node that is behind with sending seldom compares, and soon does once it is not", () => {

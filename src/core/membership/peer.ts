@@ -92,6 +92,12 @@ export class Peer {
     return this.state === "up" || this.lingers;
   }
 
+  /** Something has changed that may have kept the last rounds with it from bringing anything. */
+  compareSoon(): void {
+    this.nextRoundMs = 0;
+    this.roundPauseMs = limits.roundEveryMs;
+  }
+
   /** Whether this node has applied all of these numbers of the peer's stream. */
   hasApplied(first: number, last: number): boolean {
     return this.incoming.covers(first, last) && this.reassembly.isWhole(first, last);

@@ -69,6 +69,7 @@ export class AntiEntropy {
   suspect(peer: Peer, nowMs: number): void {
     if (this.#isEqual(peer)) return;
     peer.mismatchSinceMs = Math.min(peer.mismatchSinceMs, nowMs - limits.mismatchMs);
+    peer.compareSoon();
   }
 
   tick(peers: PeerTable, nowMs: number): void {
