@@ -184,6 +184,8 @@ export const limits = {
   // Reconciliation.
   digestNodesPerFrame: 9,
   digestNodesPerRoundMax: 4_096,
+  /** Leaves whose records are told to one peer in `roundEveryMs`; others are pulled whole. */
+  leavesToldPerRoundMax: 4_096,
   /** A leaf with more records than this is not told record by record, but pulled as a whole. */
   leafRecordsMax: 32,
   rangesPerFrameMax: 256,

@@ -12,6 +12,7 @@ import {
   peerBoot,
   peerHeartbeat,
   startWallMs,
+  withReadyPeer,
 } from "../support/lone-replica.ts";
 import { onlyOf } from "../support/recording-outbox.ts";
 import { VirtualCluster } from "../support/virtual-cluster.ts";
@@ -269,7 +270,7 @@ test("a difference that lasts starts a round, one that repair clears in time doe
   assert.equal(lone.replica.counters.reconcile.rounds, 1);
 });
 
-/** Rounds for so many seconds with a peer whose state this node does not take in; when they began. */
+/** Rounds for so many seconds with a peer whose state is not taken in; when they began. */
 function fruitlessRounds(lone: LoneReplica, seconds: number): number[] {
   const roundsMs: number[] = [];
   for (const endMs = lone.nowMs + seconds * 1_000; lone.nowMs < endMs; ) {
@@ -319,6 +320,51 @@ test("what was in the way of rounds is over: the next one comes soon", () => {
   lone.receiveDeltas(9, created("t", lone.peerTime));
   while (lone.replica.counters.naks.sequencesLost === 0) lone.pass(100);
   assert(nextMs() <= 3_000, "after a loss");
+});
+
+test("stores with nothing in common tell some leaves a second, and pull the rest", () => {
+  const lone = withReadyPeer();
+  for (let number = 0; number < 60_000; number++) {
+    lone.replica.create(`s${number}`, [], byDefault, lone.now);
+  }
+  const talk = () => {
+    lone.outbox.takeSent();
+    for (let prefix = 0; prefix < 4_096; prefix++) {
+      const children = new Array<number>(32).fill(1);
+      lone.receive({ tag: Tag.digest, level: 3, nodes: [{ prefix, children }] });
+    }
+    const told = lone.outbox.framesOf(Tag.leaves).flatMap(({ leaves }) => leaves).length;
+    const offered = lone.outbox.framesOf(Tag.offer).flatMap(({ ranges }) => ranges).length;
+    return { told, offered };
+  };
+  const first = talk();
+  assert.equal(first.told, limits.leavesToldPerRoundMax);
+  assert(first.offered > 30_000, `${first.offered}`);
+  assert.equal(talk().told, 0);
+  lone.pass(limits.roundEveryMs);
+  assert.equal(talk().told, limits.leavesToldPerRoundMax);
+});
+
+test("a range that waits to be pulled is not asked for twice", () => {
+  const lone = withReadyPeer();
+  const ranges = Array.from({ length: 600 }, (_, prefix) => ({ level: 4, prefix }));
+  const asked: number[] = [];
+  const give = () => {
+    for (const { transfer, ranges } of lone.outbox.framesOf(Tag.want)) {
+      asked.push(...ranges.map(({ prefix }) => prefix));
+      lone.outbox.takeSent();
+      lone.receive({ tag: Tag.chunk, transfer, index: 0, last: true, bytes: new Uint8Array(0) });
+    }
+  };
+  for (let frame = 0; frame < 6; frame++) {
+    const offered = ranges.slice(100 * frame, 100 * frame + 100);
+    lone.receive({ tag: Tag.offer, ranges: offered });
+    lone.receive({ tag: Tag.offer, ranges: offered });
+  }
+  for (let turn = 0; turn < 10; turn++) give();
+  // The first hundred were under way already when they were named again.
+  assert.equal(asked.length, 700);
+  assert.equal(new Set(asked).size, 600);
 });
 
 test("a node that is behind with sending seldom compares, and soon does once it is not", () => {

@@ -59,6 +59,9 @@ export class Peer {
   /** When the next round of anti-entropy with it may start, and the pause after that one. */
   nextRoundMs = 0;
   roundPauseMs: number = limits.roundEveryMs;
+  /** Leaves whose records it has been told since then. */
+  leavesTold = 0;
+  leavesToldSinceMs = Number.NEGATIVE_INFINITY;
   /** While this node is behind with its own writes no round begins before that. */
   calmUntilMs = Number.NEGATIVE_INFINITY;
   /** Transfers of a join that it refused or failed in a row; it is not asked for another before. */

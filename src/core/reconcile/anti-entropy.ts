@@ -112,8 +112,14 @@ export class AntiEntropy {
         if (equal) continue;
         const range = { level: digest.level + 1, prefix: node.prefix * 16 + child };
         const isLeaf = range.level === leafLevel && iHave && peerHas;
-        const told = isLeaf ? digestOfLeaf(this.#store, range.prefix) : undefined;
-        if (told !== undefined) leaves.push(told);
+        const told =
+          isLeaf && this.#mayTell(peer, nowMs)
+            ? digestOfLeaf(this.#store, range.prefix)
+            : undefined;
+        if (told !== undefined) {
+          leaves.push(told);
+          peer.leavesTold += 1;
+        }
         // A subtree that one side lacks altogether is not worth walking.
         else if (range.level === leafLevel || !iHave || !peerHas) {
           if (peerHas) wanted.push(range);
@@ -186,6 +192,18 @@ export class AntiEntropy {
     }
     peer.calmUntilMs = nowMs + limits.roundBehindMs;
     return true;
+  }
+
+  /**
+   * One digest leads to some more, and those of two large stores that have nothing in common to
+   * megabytes at once. Transfers instead are paced by who gets them.
+   */
+  #mayTell(peer: Peer, nowMs: number): boolean {
+    if (nowMs >= peer.leavesToldSinceMs + limits.roundEveryMs) {
+      peer.leavesToldSinceMs = nowMs;
+      peer.leavesTold = 0;
+    }
+    return peer.leavesTold < limits.leavesToldPerRoundMax;
   }
 
   #isEqual({ digest }: Peer): boolean {

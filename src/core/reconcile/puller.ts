@@ -35,14 +35,19 @@ export class Puller {
     this.#hooks = hooks;
   }
 
-  /** Asks for these ranges, now or when the transfers under way leave room. */
+  /**
+   * Asks for these ranges, now or when the transfers under way leave room. One that waits already
+   * is not asked for twice; one under way is, since what has changed meanwhile may be behind it.
+   */
   pull(peer: Peer, ranges: readonly TrieRange[], nowMs: number): void {
     if (ranges.length === 0) return;
     const waiting = this.#waiting.get(peer) ?? [];
+    const known = new Set(waiting.map(keyOf));
+    const more = known.size === 0 ? ranges : ranges.filter((range) => !known.has(keyOf(range)));
     const room = limits.rangesWaitingMax - waiting.length;
-    waiting.push(...ranges.slice(0, room));
+    waiting.push(...more.slice(0, room));
     // What finds no room is found again by the next round.
-    this.#counters.reconcile.rangesDropped += Math.max(0, ranges.length - room);
+    this.#counters.reconcile.rangesDropped += Math.max(0, more.length - room);
     this.#waiting.set(peer, waiting);
     this.#startWaiting(nowMs);
   }
@@ -167,4 +172,9 @@ export class Puller {
     this.#hooks.ended(transfer, completed);
     this.#startWaiting(nowMs);
   }
+}
+
+/** Different for different ranges; prefixes have 32 bits at most. */
+function keyOf({ level, prefix }: TrieRange): number {
+  return level * 2 ** 32 + prefix;
 }
