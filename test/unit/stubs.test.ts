@@ -48,6 +48,21 @@ test("what is evicted is not known to be absent, and counts in the digest", () =
   assert.deepEqual(rootOf(lone), rootOf(roomy));
 });
 
+test("what peers do with a session that has no room here is told all the same", () => {
+  const lone = withStub();
+  const told: string[] = [];
+  lone.replica.store.observer = (id, change) => told.push(`${id} ${change}`);
+  const stamp = { time: lone.peerTime + 1, tag: 2 };
+  const patch = { id: "old", life: undefined, floor: undefined, expiry: undefined };
+  lone.receiveDeltas(3, { ...patch, attributes: [{ name: "a", stamp, value: "w" }] });
+  const expiry = { stamp, idleMs: 1_000, idleDeadlineMs: lone.now.wallMs + 1_000 };
+  lone.receiveDeltas(4, { ...patch, attributes: [], expiry });
+  assert.deepEqual(told, ["old changed", "old touched"]);
+  const life = { stamp: { ...stamp, time: stamp.time + 1 }, alive: false, absoluteDeadlineMs: 0 };
+  lone.receiveDeltas(5, { ...patch, attributes: [], life, floor: life.stamp });
+  assert.deepEqual(told.slice(2), ["old destroyed"]);
+});
+
 test("a session that is fetched is there again, and another had to go", () => {
   const lone = withStub();
   const before = rootOf(lone);

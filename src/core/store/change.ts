@@ -22,9 +22,12 @@ export function changeOf(
   if (life.alive) {
     if (!before.alive || compareStamps(life.stamp, before.stamp) > 0) return "created";
   } else return before.alive ? "destroyed" : undefined;
-  const isUse =
-    delta.life === undefined && delta.floor === undefined && delta.attributes.length === 0;
-  return isUse ? "touched" : "changed";
+  return isUse(delta) ? "touched" : "changed";
+}
+
+/** Whether a delta says no more than that the session was used. */
+export function isUse({ life, floor, attributes }: SessionDelta): boolean {
+  return life === undefined && floor === undefined && attributes.length === 0;
 }
 
 /** Whether a delta may change the owner of a session that stays alive. */

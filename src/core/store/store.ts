@@ -1,10 +1,17 @@
 import { fingerprintOf, type Hash64, type HashKey, hashId } from "../../session/fingerprint.ts";
 import { merge } from "../../session/merge.ts";
-import type { Life, SessionDelta } from "../../session/record.ts";
+import { hasLife, type Life, type SessionDelta } from "../../session/record.ts";
 import { type Correction, earliestTime, restamp } from "../../session/restamp.ts";
 import { zeroStamp } from "../../session/stamp.ts";
 import type { Counters } from "../counters.ts";
-import { type Change, changeOf, mayChangeOwner, noteNewest, type Observer } from "./change.ts";
+import {
+  type Change,
+  changeOf,
+  isUse,
+  mayChangeOwner,
+  noteNewest,
+  type Observer,
+} from "./change.ts";
 import { DigestTrie } from "./digest-trie.ts";
 import { currentSlot, ExpiryWheel, isPast, slotOf } from "./expiry-wheel.ts";
 import { forgetAtMs, latestEndMs } from "./lifetime.ts";
@@ -161,8 +168,9 @@ export class Store {
     this.#index(record, delta, before);
     noteNewest(record, delta);
     this.#wheel.schedule(record, forgetAt, wallMs);
-    // What comes back from a peer was there all the time.
+    // What comes back from a peer was there all the time, unless it has ended meanwhile.
     if (!wasStub) this.#tell(record, changeOf(record, delta, before));
+    else if (hasLife(record) && !record.life.alive) this.#tell(record, "destroyed");
     this.#places.put(record);
     return { record, changed };
   }
@@ -267,6 +275,7 @@ export class Store {
     const endMs = latestEndMs(delta);
     const endSlot = endMs === undefined ? stub.endSlot : laterSlot(stub.endSlot, slotOf(endMs));
     this.stubs.put({ ...stub, fingerprint: unknownFingerprint, endSlot });
+    this.observer?.(delta.id, isUse(delta) ? "touched" : "changed");
   }
 
   /** Whether some session may live elsewhere that this node has held and no longer does. */
