@@ -13,7 +13,7 @@ import { formatPairs } from "./table.ts";
  * Whoever sends a second signal wants it to end at once.
  */
 export async function runSidecar(loaded: LoadedConfiguration): Promise<void> {
-  const { configuration } = loaded;
+  const { configuration, credentialsDirectory } = loaded;
   const log = createLog({
     level: configuration.log.level,
     write: (line) => process.stderr.write(line),
@@ -22,7 +22,7 @@ export async function runSidecar(loaded: LoadedConfiguration): Promise<void> {
   // Before the start: a signal that arrives meanwhile must not leave a socket file behind.
   const stopped = nextSignal();
   const { startSidecar } = await import("../daemon/sidecar.ts");
-  const starting = startSidecar({ configuration, log });
+  const starting = startSidecar({ configuration, credentialsDirectory, log });
   if (configuration.gossip.keyFile !== "") reloadOnSignal(starting);
   const sidecar = await starting;
   print(describeStart(loaded, sidecar));

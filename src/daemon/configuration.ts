@@ -43,6 +43,8 @@ export interface LoadedConfiguration {
   readonly origins: Readonly<Record<ConfigurationKey, Origin>>;
   /** The same, flat and in the order of the schema. */
   readonly entries: readonly ConfigurationEntry[];
+  /** Where the service manager has put credentials, if it has. */
+  readonly credentialsDirectory: string | undefined;
 }
 
 /**
@@ -93,7 +95,12 @@ export function loadConfiguration(sources: ConfigurationSources): LoadedConfigur
     origin: resolved.origin(key),
   }));
   const origins = Object.fromEntries(entries.map(({ key, origin }) => [key, origin]));
-  return { configuration, origins: origins as Record<ConfigurationKey, Origin>, entries };
+  return {
+    configuration,
+    origins: origins as Record<ConfigurationKey, Origin>,
+    entries,
+    credentialsDirectory: sources.environment.CREDENTIALS_DIRECTORY || undefined,
+  };
 }
 
 /** The name a node goes by. A host name is not ours to choose, so it may be no valid one. */

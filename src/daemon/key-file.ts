@@ -19,20 +19,21 @@ import { basename, dirname, join, resolve } from "node:path";
 import { OperatorError } from "../base/operator-error.ts";
 import { shellWord } from "../base/shell-word.ts";
 import { limits } from "../protocol/limits.ts";
+import { isCredential, isTrusted, mayEdit, requirePrivate, userId } from "./key-file-access.ts";
 import { type Edited, newKeyFile } from "./key-file-edit.ts";
 import { type KeyFileContent, parseKeyFile } from "./key-file-text.ts";
 
-/** Windows has other means than modes and owners; there the checks of both do not apply. */
-const hasModes = process.platform !== "win32";
-const othersMask = 0o077;
 const ownMode = 0o600;
 
 /** Where `sessioncast keygen` writes unless told otherwise. */
 export const defaultKeyFile = "/etc/sessioncast/key";
 
-/** Throws OperatorError: E_KEY_FILE (missing, unreadable, malformed), E_KEY_MODE (not private). */
-export function readKeyFile(path: string): KeyFileContent {
-  return parseKeyFile(readSecret(path, isTrusted).text, path);
+/**
+ * In the directory of credentials, what looks like a right of the group may be none.
+ * Throws OperatorError: E_KEY_FILE (missing, unreadable, malformed), E_KEY_MODE (not private).
+ */
+export function readKeyFile(path: string, credentialsDirectory?: string): KeyFileContent {
+  return parseKeyFile(readSecret(path, isTrusted, credentialsDirectory).text, path);
 }
 
 /**
@@ -69,11 +70,16 @@ export function editKeyFile(path: string, edit: (text: string, file: string) => 
 }
 
 /** Looks at what was opened, not at the path: another file could take its place in between. */
-function readSecret(path: string, accepts: (owner: number) => boolean) {
+function readSecret(
+  path: string,
+  accepts: (owner: number) => boolean,
+  credentialsDirectory?: string,
+) {
   const descriptor = openToRead(path);
   try {
     const found = fstatSync(descriptor);
-    requirePrivate(path, found, accepts);
+    const credential = isCredential(path, credentialsDirectory);
+    requirePrivate({ path, found, credential }, accepts);
     return { text: readText(path, descriptor), found };
   } finally {
     closeSync(descriptor);
@@ -87,41 +93,6 @@ function openToRead(path: string): number {
   } catch (cause) {
     throw unreadable(path, cause);
   }
-}
-
-function requirePrivate(path: string, found: Stats, accepts: (owner: number) => boolean): void {
-  if (!found.isFile()) {
-    throw new OperatorError("E_KEY_FILE", `${path} is not a regular file`, "Name a key file");
-  }
-  if (!hasModes) return;
-  if (!accepts(found.uid)) {
-    throw new OperatorError(
-      "E_KEY_MODE",
-      `the key file ${path} belongs to another user (${found.uid})`,
-      `Give it to the user that runs the sidecar: chown ${userId()} ${shellWord(path)}`,
-    );
-  }
-  if ((found.mode & othersMask) === 0) return;
-  const mode = (found.mode & 0o777).toString(8).padStart(4, "0");
-  throw new OperatorError(
-    "E_KEY_MODE",
-    `the key file ${path} is open to others than its owner (mode ${mode})`,
-    `Run chmod 600 ${shellWord(path)}, and change the keys if somebody may have read them`,
-  );
-}
-
-/** Who else owns the file could change it, and its mode, at any time. */
-function isTrusted(owner: number): boolean {
-  return owner === 0 || owner === userId();
-}
-
-/** Root gives the file back to its owner, so it may work on everybody's. */
-function mayEdit(owner: number): boolean {
-  return isTrusted(owner) || userId() === 0;
-}
-
-function userId(): number {
-  return process.getuid?.() ?? 0;
 }
 
 function readText(path: string, descriptor: number): string {

@@ -8,12 +8,14 @@ import type { Log } from "./log.ts";
 /** The keys of this node, as its file had them when it was read last. */
 export class NodeKeys {
   readonly #file: string;
+  readonly #credentialsDirectory: string | undefined;
   #content: KeyFileContent;
 
   /** Throws OperatorError; see `readKeyFile`. */
-  constructor(file: string) {
+  constructor(file: string, credentialsDirectory?: string) {
     this.#file = file;
-    this.#content = readKeyFile(file);
+    this.#credentialsDirectory = credentialsDirectory;
+    this.#content = readKeyFile(file, credentialsDirectory);
   }
 
   get material(): KeyFileContent {
@@ -32,7 +34,7 @@ export class NodeKeys {
 
   /** Reads the file again. Throws OperatorError, and then nothing has changed. */
   reload(): void {
-    const content = readKeyFile(this.#file);
+    const content = readKeyFile(this.#file, this.#credentialsDirectory);
     if (!content.identity.equals(this.#content.identity)) {
       throw new OperatorError(
         "E_KEY_IDENTITY",

@@ -37,13 +37,15 @@ export interface Sidecar extends LocalSocketPaths {
 /** Puts the rooms together and runs them: gossip first, then the socket that depends on it. */
 export async function startSidecar(options: {
   readonly configuration: Configuration;
+  readonly credentialsDirectory: string | undefined;
   readonly log: Log;
 }): Promise<Sidecar> {
-  const { configuration, log } = options;
+  const { configuration, credentialsDirectory, log } = options;
   const node = resolveNodeName(configuration.node, hostname());
   const { gossip } = configuration;
   const chosen = chooseInterface(gossip.interface, networkInterfaces(), familyOf(gossip));
-  const keys = gossip.keyFile === "" ? undefined : new NodeKeys(gossip.keyFile);
+  const { keyFile } = gossip;
+  const keys = keyFile === "" ? undefined : new NodeKeys(keyFile, credentialsDirectory);
   const warnings = [...guardNetwork(gossip, chosen), ...faultWarnings(configuration)];
   let fail = (_error: OperatorError): void => {};
   const failed = new Promise<OperatorError>((resolve) => {

@@ -158,6 +158,15 @@ describe("environment", () => {
     assert.equal(configuration.local.socket, "/run/s.sock");
   });
 
+  test("where credentials are is told by a variable of the service manager", () => {
+    const directory = (environment: ConfigurationSources["environment"]) =>
+      load({ environment }).credentialsDirectory;
+    const given = "/run/credentials/sessioncast.service";
+    assert.equal(directory({ CREDENTIALS_DIRECTORY: given }), given);
+    assert.equal(directory({ CREDENTIALS_DIRECTORY: "" }), undefined);
+    assert.equal(directory({}), undefined);
+  });
+
   test("both names of the socket agree or are refused", () => {
     const environment = { SESSIONCAST_SOCKET: "/a", SESSIONCAST_LOCAL_SOCKET: "/b" };
     assert.match(refusal({ environment }).fact, /SESSIONCAST_SOCKET.*SESSIONCAST_LOCAL_SOCKET/);

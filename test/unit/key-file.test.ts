@@ -20,6 +20,7 @@ import { OperatorError } from "../../src/base/operator-error.ts";
 import { createKeyFile, editKeyFile, readKeyFile } from "../../src/daemon/key-file.ts";
 import { addKey } from "../../src/daemon/key-file-edit.ts";
 import { nameOfKey } from "../../src/daemon/key-file-text.ts";
+import { NodeKeys } from "../../src/daemon/node-keys.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { testKey } from "../support/test-keys.ts";
 
@@ -140,6 +141,22 @@ describe("reading", () => {
     const { fact } = refusal(() => readKeyFile(path));
     assert.equal(fact, `line 3 of the key file ${path} is not understood`);
   });
+});
+
+test("root's credential is read although it seems open to the group", {
+  skip: windows || notRoot,
+}, () => {
+  const credentials = mkdtempSync(join(directory, "credentials-"));
+  const path = join(credentials, "key");
+  writeFileSync(path, content);
+  chmodSync(path, 0o440);
+  assert.deepEqual(readKeyFile(path, credentials).use, testKey(2));
+  assert.equal(refusal(() => readKeyFile(path)).code, "E_KEY_MODE");
+  assert.equal(refusal(() => readKeyFile(path, directory)).code, "E_KEY_MODE");
+  assert.equal(refusal(() => editKeyFile(path, addKey)).code, "E_KEY_MODE");
+  const keys = new NodeKeys(path, credentials);
+  keys.reload();
+  assert.deepEqual(keys.material.use, testKey(2));
 });
 
 describe("making", () => {
