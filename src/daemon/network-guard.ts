@@ -17,10 +17,9 @@ export function guardNetwork(gossip: Configuration["gossip"], chosen: ChosenInte
       "Leave out --insecure-plaintext to seal datagrams with the key",
     );
   }
-  if (keyFile !== "" || chosen.loopback) return [];
-  if (insecurePlaintext) {
-    return ["PLAINTEXT: whoever is on the network can read and forge sessions"];
-  }
+  if (keyFile !== "") return [];
+  if (insecurePlaintext) return [plaintextWarning(chosen)];
+  if (chosen.loopback) return [];
   const start = `sessioncast start --key-file ${defaultKeyFile}`;
   throw new OperatorError(
     "E_PLAINTEXT",
@@ -29,4 +28,11 @@ export function guardNetwork(gossip: Configuration["gossip"], chosen: ChosenInte
     `Stay on loopback, or make a key, copy it to all nodes and start them with it: ` +
       `sessioncast keygen ${defaultKeyFile}; ${start} --interface ${shellWord(gossip.interface)}`,
   );
+}
+
+/** Also where it allows nothing yet: it is forgotten until another interface is chosen. */
+function plaintextWarning({ loopback }: ChosenInterface): string {
+  return loopback
+    ? "PLAINTEXT: gossip.insecurePlaintext is set; it would also let bare datagrams onto a network"
+    : "PLAINTEXT: whoever is on the network can read and forge sessions";
 }

@@ -34,7 +34,12 @@ test("bare datagrams go to a network only when asked for, with a warning", () =>
   assert.deepEqual(guardNetwork(gossip, network), [
     "PLAINTEXT: whoever is on the network can read and forge sessions",
   ]);
-  assert.deepEqual(guardNetwork(gossip, loopback), []);
+});
+
+test("the wish for bare datagrams is told on loopback, too", () => {
+  assert.deepEqual(guardNetwork(gossipOf({ insecurePlaintext: true }), loopback), [
+    "PLAINTEXT: gossip.insecurePlaintext is set; it would also let bare datagrams onto a network",
+  ]);
 });
 
 test("a key and bare datagrams contradict each other, on any interface", () => {
