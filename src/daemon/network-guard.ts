@@ -4,6 +4,11 @@ import type { ChosenInterface } from "../net/interface-choice.ts";
 import type { Configuration } from "./configuration.ts";
 import { defaultKeyFile } from "./key-file.ts";
 
+/** Whoever has a user on this machine has its loopback, too, whatever the socket's mode. */
+const keylessWarning =
+  "no key: any user of this machine can join the cluster, and read, forge and destroy all " +
+  "sessions; where there are others, start its nodes with --key-file, also on loopback";
+
 /**
  * Sessions are bearer secrets: without a key they stay on this machine. Throws OperatorError
  * (E_PLAINTEXT); returns what to warn of.
@@ -18,8 +23,9 @@ export function guardNetwork(gossip: Configuration["gossip"], chosen: ChosenInte
     );
   }
   if (keyFile !== "") return [];
-  if (insecurePlaintext) return [plaintextWarning(chosen)];
-  if (chosen.loopback) return [];
+  const asked = insecurePlaintext ? [plaintextWarning(chosen)] : [];
+  if (chosen.loopback) return [keylessWarning, ...asked];
+  if (insecurePlaintext) return asked;
   const start = `sessioncast start --key-file ${defaultKeyFile}`;
   throw new OperatorError(
     "E_PLAINTEXT",

@@ -6,13 +6,17 @@ import { guardNetwork } from "../../src/daemon/network-guard.ts";
 const loopback = { name: "lo", address: "127.0.0.1", loopback: true };
 const network = { name: "eth0", address: "10.0.0.7", loopback: false };
 
+const ofUsers =
+  "no key: any user of this machine can join the cluster, and read, forge and destroy all " +
+  "sessions; where there are others, start its nodes with --key-file, also on loopback";
+
 function gossipOf(changes: { keyFile?: string; insecurePlaintext?: boolean; interface?: string }) {
   const { gossip } = loadConfiguration({ environment: {}, flags: {} }).configuration;
   return { ...gossip, ...changes };
 }
 
 test("without a key a node stays on loopback, and is told how to get one", () => {
-  assert.deepEqual(guardNetwork(gossipOf({}), loopback), []);
+  assert.deepEqual(guardNetwork(gossipOf({}), loopback), [ofUsers]);
   assert.throws(() => guardNetwork(gossipOf({ interface: "my net" }), network), {
     code: "E_PLAINTEXT",
     fact: "eth0 (10.0.0.7) leads to a network, and there is no key to seal datagrams with",
@@ -38,6 +42,7 @@ test("bare datagrams go to a network only when asked for, with a warning", () =>
 
 test("the wish for bare datagrams is told on loopback, too", () => {
   assert.deepEqual(guardNetwork(gossipOf({ insecurePlaintext: true }), loopback), [
+    ofUsers,
     "PLAINTEXT: gossip.insecurePlaintext is set; it would also let bare datagrams onto a network",
   ]);
 });
