@@ -47,11 +47,14 @@ function maskOfList({ found, credential }: OpenedKeyFile): number {
   return credential && found.uid === 0 ? groupRead : 0;
 }
 
-/** Whether it is itself, and not by a link, in the directory that CREDENTIALS_DIRECTORY names. */
-export function isCredential(path: string, directory: string | undefined): boolean {
+/**
+ * Whether a file is directly in the directory that CREDENTIALS_DIRECTORY names. `real` is where the
+ * file is without links: one in there may lead anywhere.
+ */
+export function isCredential(real: string, directory: string | undefined): boolean {
   if (directory === undefined) return false;
   try {
-    return dirname(realpathSync(path)) === realpathSync(directory);
+    return dirname(real) === realpathSync(directory);
   } catch {
     return false;
   }

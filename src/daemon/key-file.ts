@@ -6,6 +6,7 @@ import {
   fchownSync,
   fstatSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readSync,
@@ -55,18 +56,29 @@ export function createKeyFile(path: string): Edited {
   return made;
 }
 
-/** Puts the edited text in the place of the file at once; it keeps its owner. */
+/**
+ * Puts the edited text in the place of the file at once; it keeps its owner. Where the path is a
+ * link, what it leads to is replaced, and not the link. Throws OperatorError: as `readKeyFile`, and
+ * E_KEY_CHANGED (another file has taken its place since it was read).
+ */
 export function editKeyFile(path: string, edit: (text: string, file: string) => Edited): Edited {
-  const { text, found } = readSecret(path, mayEdit);
-  const edited = edit(text, path);
-  if (edited.text === text) return edited;
+  const secret = readSecret(path, mayEdit);
+  const edited = edit(secret.text, path);
+  if (edited.text === secret.text) return edited;
   try {
-    // Where the path is a link, what it leads to is replaced, and not the link.
-    replaceFile(realpathSync(path), edited.text, found);
+    replaceFile(secret, edited.text);
   } catch (cause) {
-    throw unwritable(path, cause);
+    throw cause instanceof OperatorError ? cause : unwritable(path, cause);
   }
   return edited;
+}
+
+/** A file as it was read, and where it is, without links, whatever becomes of the path. */
+interface Secret {
+  readonly path: string;
+  readonly real: string;
+  readonly text: string;
+  readonly found: Stats;
 }
 
 /** Looks at what was opened, not at the path: another file could take its place in between. */
@@ -74,22 +86,24 @@ function readSecret(
   path: string,
   accepts: (owner: number) => boolean,
   credentialsDirectory?: string,
-) {
-  const descriptor = openToRead(path);
+): Secret {
+  const { real, descriptor } = openToRead(path);
   try {
     const found = fstatSync(descriptor);
-    const credential = isCredential(path, credentialsDirectory);
+    const credential = isCredential(real, credentialsDirectory);
     requirePrivate({ path, found, credential }, accepts);
-    return { text: readText(path, descriptor), found };
+    return { path, real, text: readText(path, descriptor), found };
   } finally {
     closeSync(descriptor);
   }
 }
 
-function openToRead(path: string): number {
+function openToRead(path: string): { real: string; descriptor: number } {
   try {
+    const real = realpathSync(path);
     // Without O_NONBLOCK a named pipe would stop the start until somebody writes to it.
-    return openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    const descriptor = openSync(real, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    return { real, descriptor };
   } catch (cause) {
     throw unreadable(path, cause);
   }
@@ -134,16 +148,35 @@ function writePrivate(path: string, text: string, owner?: Stats): void {
   }
 }
 
-function replaceFile(path: string, text: string, owner: Stats): void {
+function replaceFile(secret: Secret, text: string): void {
+  const { real, found } = secret;
   const suffix = randomBytes(4).toString("hex");
-  const temporary = join(dirname(path), `.${basename(path)}-${suffix}`);
-  writePrivate(temporary, text, owner);
+  const temporary = join(dirname(real), `.${basename(real)}-${suffix}`);
+  writePrivate(temporary, text, found);
   try {
-    renameSync(temporary, path);
+    requireUnchanged(secret);
+    renameSync(temporary, real);
   } catch (cause) {
     unlinkSync(temporary);
     throw cause;
   }
+}
+
+/** What somebody else has put there meanwhile was not read, and would be lost. */
+function requireUnchanged({ path, real, found }: Secret): void {
+  const present = lstatSync(real, { throwIfNoEntry: false });
+  // A file may get the number of one that was removed, but not its time as well.
+  const isSame =
+    present !== undefined &&
+    present.dev === found.dev &&
+    present.ino === found.ino &&
+    present.mtimeMs === found.mtimeMs;
+  if (isSame) return;
+  throw new OperatorError(
+    "E_KEY_CHANGED",
+    `the key file ${path} was changed or replaced by somebody else meanwhile`,
+    "Nothing was written; see who else works on it, and run the command again",
+  );
 }
 
 function unreadable(path: string, cause: unknown): OperatorError {

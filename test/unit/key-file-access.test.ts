@@ -52,16 +52,13 @@ test("a credential is itself in the directory that the environment names", () =>
     mkdirSync(name);
     writeFileSync(join(name, "key"), "");
   }
-  symlinkSync(join(other, "key"), join(directory, "link"));
   symlinkSync(directory, join(root, "alias"));
   const key = join(directory, "key");
   assert.equal(isCredential(key, directory), true);
   assert.equal(isCredential(key, `${directory}/`), true);
   assert.equal(isCredential(key, join(root, "alias")), true);
-  assert.equal(isCredential(join(root, "alias", "key"), directory), true);
   assert.equal(isCredential(key, undefined), false);
   assert.equal(isCredential(key, join(root, "missing")), false);
   assert.equal(isCredential(key, other), false);
   assert.equal(isCredential(join(deeper, "key"), directory), false);
-  assert.equal(isCredential(join(directory, "link"), directory), false);
 });

@@ -8,9 +8,11 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -153,6 +155,14 @@ test("root's credential is read although it seems open to the group", {
   assert.deepEqual(readKeyFile(path, credentials).use, testKey(2));
   assert.equal(refusal(() => readKeyFile(path)).code, "E_KEY_MODE");
   assert.equal(refusal(() => readKeyFile(path, directory)).code, "E_KEY_MODE");
+  const elsewhere = fileOf(content, 0o440);
+  symlinkSync(elsewhere, join(credentials, "link"));
+  assert.equal(
+    refusal(() => readKeyFile(join(credentials, "link"), credentials)).code,
+    "E_KEY_MODE",
+  );
+  symlinkSync(path, `${elsewhere}-link`);
+  assert.deepEqual(readKeyFile(`${elsewhere}-link`, credentials).use, testKey(2));
   assert.equal(refusal(() => editKeyFile(path, addKey)).code, "E_KEY_MODE");
   const keys = new NodeKeys(path, credentials);
   keys.reload();
@@ -194,9 +204,9 @@ describe("making", () => {
   });
 });
 
-describe("changing", () => {
-  const draw = () => testKey(3);
+const draw = () => testKey(3);
 
+describe("changing", () => {
   test("the file is replaced at once, and nothing is left beside it", () => {
     const own = join(directory, "own");
     mkdirSync(own);
@@ -242,5 +252,63 @@ describe("changing", () => {
     const { uid, gid } = statSync(path);
     assert.deepEqual([uid, gid, modeOf(path)], [12_345, 54_321, 0o600]);
     assert.match(readFileSync(path, "utf8"), /^open /m);
+  });
+});
+
+describe("a file that changes while keys are added to it", () => {
+  const theirs = `identity ${identity}\nuse ${testKey(4).toString("hex")}\n`;
+
+  function inside(): { place: string; path: string } {
+    const place = mkdtempSync(join(directory, "place-"));
+    const path = join(place, "key");
+    writeFileSync(path, content, { mode: 0o600 });
+    return { place, path };
+  }
+
+  function refusedAfter(path: string, meanwhile: () => void): void {
+    const error = refusal(() =>
+      editKeyFile(path, (text, file) => {
+        meanwhile();
+        return addKey(text, file, draw);
+      }),
+    );
+    assert.equal(error.code, "E_KEY_CHANGED");
+    assert.match(error.remedy, /run the command again$/);
+  }
+
+  test("what somebody has put in its place stays, and nothing is left beside it", () => {
+    const { place, path } = inside();
+    refusedAfter(path, () => renameSync(fileOf(theirs), path));
+    assert.equal(readFileSync(path, "utf8"), theirs);
+    assert.deepEqual(readdirSync(place), ["key"]);
+  });
+
+  test("what somebody has written into it stays", () => {
+    const { path } = inside();
+    refusedAfter(path, () => {
+      writeFileSync(path, theirs);
+      utimesSync(path, 1, 1);
+    });
+    assert.equal(readFileSync(path, "utf8"), theirs);
+  });
+
+  test("one that was removed is not made anew", () => {
+    const { place, path } = inside();
+    refusedAfter(path, () => rmSync(path));
+    assert.deepEqual(readdirSync(place), []);
+  });
+
+  test("a link that leads elsewhere by then does not have the other file replaced", () => {
+    const { path } = inside();
+    const other = fileOf(theirs);
+    const link = freshPath();
+    symlinkSync(path, link);
+    editKeyFile(link, (text, file) => {
+      rmSync(link);
+      symlinkSync(other, link);
+      return addKey(text, file, draw);
+    });
+    assert.equal(readFileSync(other, "utf8"), theirs);
+    assert.deepEqual(readKeyFile(path).open, [testKey(3)], "what was read is what is changed");
   });
 });
