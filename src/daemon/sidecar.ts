@@ -6,8 +6,8 @@ import { isIpv6, parseAddress } from "../net/address.ts";
 import { Driver, type DriverOptions } from "../net/driver.ts";
 import { type ChosenInterface, chooseInterface, type Family } from "../net/interface-choice.ts";
 import { systemLookup } from "../net/seed-resolver.ts";
-import type { BootId } from "../protocol/frames.ts";
 import { clusterIdentity, type KeyMaterial, Keyring } from "../wire/keyring.ts";
+import { newBootId } from "./boot-id.ts";
 import { type Configuration, resolveNodeName } from "./configuration.ts";
 import { logCoreEvent } from "./core-log.ts";
 import { watchEventLoop } from "./event-loop-delay.ts";
@@ -156,7 +156,7 @@ function driverOptions(
 ): DriverOptions {
   const { gossip, sessions } = configuration;
   return {
-    boot: newBootId(),
+    boot: newBootId(Date.now()),
     seed: randomSeed(),
     cluster: clusterIdentity(configuration.cluster, keys?.identity),
     keyring: keys && new Keyring(keys),
@@ -210,14 +210,6 @@ function cloned(): OperatorError {
 function randomSeed(): [number, number, number] {
   const bytes = randomBytes(12);
   return [bytes.readUInt32BE(0), bytes.readUInt32BE(4), bytes.readUInt32BE(8)];
-}
-
-/** Start time and randomness: later starts of one node sort after earlier ones. */
-function newBootId(): BootId {
-  const id = Buffer.alloc(12);
-  id.writeUIntBE(Date.now(), 0, 6);
-  randomBytes(6).copy(id, 6);
-  return id.toString("hex");
 }
 
 /** What is set to harm on purpose. */
