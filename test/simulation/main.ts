@@ -9,6 +9,7 @@
  * convergence, 129 a broken invariant.
  */
 import { parseArgs } from "node:util";
+import { drawOptions, type SimulationOptions } from "./options.ts";
 import { type Outcome, runSeed } from "./run.ts";
 import { exitCodes } from "./violation.ts";
 
@@ -45,6 +46,10 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
+function showOptions(options: SimulationOptions): string {
+  return JSON.stringify(options, null, 2);
+}
+
 function status({ options, failure, hash, simulatedMs, datagrams, statistics }: Outcome): string {
   const result = failure === undefined ? "ok" : `${failure.rule}: ${failure.detail}`;
   const { operations, convergedMs } = statistics;
@@ -67,11 +72,13 @@ function main(): number {
   for (let run = 0; run < wishes.runs; run++) {
     const seed = wishes.first + run;
     const write = wishes.trace ? (line: string) => process.stdout.write(line) : undefined;
+    // Before the run, as one that hangs would never show them.
+    if (wishes.single && !wishes.json) print(showOptions(drawOptions(seed, wishes)));
     const outcome = runSeed(seed, wishes, write);
     const { options, failure } = outcome;
     if (wishes.json) print(JSON.stringify(outcome));
     else {
-      if (wishes.single || failure !== undefined) print(JSON.stringify(options, null, 2));
+      if (!wishes.single && failure !== undefined) print(showOptions(options));
       print(status(outcome));
     }
     if (failure === undefined) continue;
