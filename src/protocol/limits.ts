@@ -21,8 +21,8 @@ export const limits = {
   /** Of one node at one time. */
   keysMax: 8,
   keyFileBytesMax: 16_384,
-  /** Sub-keys of boots that are kept; how many unknown boots are tried at once, and over time. */
-  subKeysMax: 512,
+  /** Sub-keys of boots that are kept; how many unknown ones are tried at once, and over time. */
+  subKeysMax: 8_704,
   bootTrialsBurst: 64,
   bootTrialsPerMs: 3,
   /** Who had to leave such datagrams unopened so long ago does not believe to be alone. */
@@ -355,6 +355,10 @@ assert(
   Math.min(limits.peerForgetMs, limits.peerForgetLeftMs, limits.peerForgetUnprovenMs) >=
     limits.freshMs,
   "what was taken of a peer is stale by the time its window is forgotten",
+);
+assert(
+  limits.subKeysMax > limits.bootTrialsBurst + limits.bootTrialsPerMs * limits.downAfterMs,
+  "the sub-key of a peer that is up is not pushed out, however many are tried meanwhile",
 );
 assert(
   limits.copiesLeaseMs > 2 * limits.copiesEveryMs,

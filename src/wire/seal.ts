@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from "node:crypto";
+import { Allowance } from "../base/allowance.ts";
 import type { BootId } from "../protocol/frames.ts";
 import { limits } from "../protocol/limits.ts";
 import type { Header } from "./header.ts";
@@ -25,9 +26,14 @@ export class Seal {
   readonly #boot: BootId;
   readonly #purpose: string;
   readonly #nonce = Buffer.alloc(nonceBytes);
-  /** Sub-keys of boots that have sealed something with them: others cannot fill this. */
-  readonly #known = new Map<BootId, SubKey>();
-  readonly #allowance = new Allowance();
+  /**
+   * Sub-keys that something was sealed with, so that others cannot fill this, by boot and key mark;
+   * the one that opened something last comes last. While keys are changed a boot has several: were
+   * there one for each boot, a recording of the other key would take the place of the one in use.
+   */
+  readonly #known = new Map<string, SubKey>();
+  /** To try unknown ones, each of which costs a derivation. */
+  readonly #trials = new Allowance(limits.bootTrialsPerMs, limits.bootTrialsBurst);
   #ring: Keyring;
   #own: SubKey;
 
@@ -47,8 +53,8 @@ export class Seal {
   rekey(ring: Keyring): void {
     this.#ring = ring;
     this.#own = this.#subKey(ring.use, Buffer.from(this.#boot, "hex"));
-    for (const [boot, { key }] of this.#known) {
-      if (ring.find(markOf(key))?.fingerprint !== key.fingerprint) this.#known.delete(boot);
+    for (const [name, { key }] of this.#known) {
+      if (ring.find(markOf(key))?.fingerprint !== key.fingerprint) this.#known.delete(name);
     }
   }
 
@@ -63,17 +69,17 @@ export class Seal {
   }
 
   /** What was sealed, in memory of its own. */
-  open(datagram: Buffer, header: Header, nowMs: number): Buffer | SealReject {
-    const key = this.#ring.find(header.keyMark);
+  open(datagram: Buffer, { boot, keyMark }: Header, nowMs: number): Buffer | SealReject {
+    const key = this.#ring.find(keyMark);
     if (key === undefined) return "wrong_key";
-    const known = header.boot === this.#boot ? this.#own : this.#known.get(header.boot);
-    if (known?.key.fingerprint === key.fingerprint)
-      return this.#open(datagram, known) ?? "bad_seal";
-    if (!this.#allowance.take(nowMs)) return "boots_throttled";
-    const subKey = this.#subKey(key, datagram.subarray(8, 20));
+    const name = `${boot}${keyMark}`;
+    const isOwn = boot === this.#boot && keyMark === this.mark;
+    const known = isOwn ? this.#own : this.#known.get(name);
+    if (known === undefined && !this.#trials.take(nowMs)) return "boots_throttled";
+    const subKey = known ?? this.#subKey(key, datagram.subarray(8, 20));
     const opened = this.#open(datagram, subKey);
     if (opened === undefined) return "bad_seal";
-    this.#remember(header.boot, subKey);
+    if (!isOwn) this.#remember(name, subKey);
     return opened;
   }
 
@@ -97,12 +103,13 @@ export class Seal {
     return { key, secret: createSecretKey(derived) };
   }
 
-  #remember(boot: BootId, subKey: SubKey): void {
-    if (this.#known.size >= limits.subKeysMax) {
+  /** Or moves it to the end: who is heard again and again is not pushed out by recordings. */
+  #remember(name: string, subKey: SubKey): void {
+    if (!this.#known.delete(name) && this.#known.size >= limits.subKeysMax) {
       const [oldest] = this.#known.keys();
       if (oldest !== undefined) this.#known.delete(oldest);
     }
-    this.#known.set(boot, subKey);
+    this.#known.set(name, subKey);
   }
 }
 
@@ -125,23 +132,5 @@ function isAuthentic(decipher: { final(): Buffer }): boolean {
     return false;
   } finally {
     Error.stackTraceLimit = stackTraceLimit;
-  }
-}
-
-/**
- * So many boots that are not known may be tried, and each costs a derivation. A bucket that fills
- * steadily: of a window, who comes at its end would always find it empty.
- */
-class Allowance {
-  #filledMs = Number.NEGATIVE_INFINITY;
-  #left = 0;
-
-  take(nowMs: number): boolean {
-    const gained = (nowMs - this.#filledMs) * limits.bootTrialsPerMs;
-    this.#left = Math.min(limits.bootTrialsBurst, this.#left + gained);
-    this.#filledMs = nowMs;
-    if (this.#left < 1) return false;
-    this.#left -= 1;
-    return true;
   }
 }
