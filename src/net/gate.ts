@@ -1,7 +1,9 @@
+import { Allowance } from "../base/allowance.ts";
 import type { Now } from "../base/now.ts";
 import type { Via } from "../core/membership/ways.ts";
 import type { Address } from "../core/outbox.ts";
 import type { BootId, Datagram } from "../protocol/frames.ts";
+import { limits } from "../protocol/limits.ts";
 import type { DatagramCodec, Reject } from "../wire/datagram-codec.ts";
 import type { Header } from "../wire/header.ts";
 import { tailOf } from "../wire/sent-tails.ts";
@@ -19,11 +21,15 @@ export interface Receiver {
   receive(datagram: Datagram, source: Address, now: Now, via: Via): void;
 }
 
-export type GateReject = Reject | "replayed";
+/**
+ * `not_ours`: under this node's boot id, and it has not sent it. `twins_throttled`: whether it is of
+ * a second process under its boot id was not looked at, as there were so many of these.
+ */
+export type GateReject = Reject | "replayed" | "not_ours" | "twins_throttled";
 
 /**
- * `cloned`: another process seals under this one's boot id. `twin`: another process seals under the
- * boot id of a peer.
+ * `own`: what this node sent to the group comes back. `cloned`: another process seals under this
+ * one's boot id. `twin`: another process seals under the boot id of a peer.
  */
 export type Passage = "taken" | "own" | "cloned" | "twin" | GateReject;
 
@@ -36,6 +42,7 @@ export class Gate {
   readonly rejects: Partial<Record<GateReject, number>> = {};
   readonly #codec: DatagramCodec;
   readonly #receiver: Receiver;
+  readonly #twins = new Allowance(limits.twinOpensPerSecond / 1_000, limits.twinOpensPerSecond);
 
   constructor(codec: DatagramCodec, receiver: Receiver) {
     this.#codec = codec;
@@ -44,29 +51,42 @@ export class Gate {
 
   take(bytes: Buffer, source: Address, via: Via, now: Now): Passage {
     const codec = this.#codec;
-    if (codec.isOwn(bytes)) return codec.isCloned(bytes, now.monotonicMs) ? "cloned" : "own";
     const header = codec.readHeader(bytes);
     if (typeof header === "string") return this.#refuse(header);
+    if (codec.isOwn(header)) return this.#takeOwn(bytes, header, via, now);
     const { boot, counter } = header;
-    if (this.#receiver.peers.isReplayed(boot, counter, via)) {
-      return this.#isTwin(bytes, header, now) ? "twin" : this.#refuse("replayed");
+    const { peers } = this.#receiver;
+    if (peers.isReplayed(boot, counter, via)) {
+      const isOther = peers.isOther(boot, counter, tailOf(bytes));
+      return isOther ? this.#suspect("twin", bytes, header, now) : this.#refuse("replayed");
     }
     const opened = codec.open(bytes, header, now.monotonicMs);
     if (!opened.ok) {
-      if (opened.reject === "boots_throttled") {
-        this.#receiver.peers.overlookedMs = now.monotonicMs;
-      }
+      if (opened.reject === "boots_throttled") peers.overlookedMs = now.monotonicMs;
       return this.#refuse(opened.reject);
     }
     this.#receiver.receive(opened.datagram, source, now, via);
     return "taken";
   }
 
-  #isTwin(bytes: Buffer, header: Header, { monotonicMs }: Now): boolean {
-    const { boot, counter } = header;
-    if (!this.#codec.isSealed) return false;
-    if (!this.#receiver.peers.isOther(boot, counter, tailOf(bytes))) return false;
-    return this.#codec.open(bytes, header, monotonicMs).ok;
+  /** Our own datagrams, whoever sends them again however often, never look like a clone's. */
+  #takeOwn(bytes: Buffer, header: Header, via: Via, now: Now): Passage {
+    const echo = this.#codec.echo(header, bytes);
+    if (echo === "other") return this.#suspect("cloned", bytes, header, now);
+    return echo === "echo" && via === "multicast" ? "own" : this.#refuse("replayed");
+  }
+
+  /**
+   * Under this counter it should have another end. If another process has sealed it a machine was
+   * copied, memory and all; without a seal anybody could make one that looks so. To open it serves
+   * nothing else, and everybody can send what has to be opened: so it is not done for very many.
+   */
+  #suspect(found: "cloned" | "twin", bytes: Buffer, header: Header, now: Now): Passage {
+    const otherwise = found === "cloned" ? "not_ours" : "replayed";
+    if (!this.#codec.isSealed) return this.#refuse(otherwise);
+    if (!this.#twins.take(now.monotonicMs)) return this.#refuse("twins_throttled");
+    const isAuthentic = this.#codec.open(bytes, header, now.monotonicMs).ok;
+    return isAuthentic ? found : this.#refuse(otherwise);
   }
 
   #refuse(reason: GateReject): GateReject {

@@ -264,7 +264,7 @@ function configure(unicast: Socket, group: Socket, options: TransportOptions): G
     const membership = new GroupMembership(group, scopedGroup(options), leavesBy);
     unicast.setMulticastInterface(leavesBy);
     unicast.setMulticastTTL(options.ttl);
-    // Other sidecars of this host must hear us; our own echo is dropped by its boot id.
+    // Other sidecars of this host must hear us; our own echo is known by what we sent.
     unicast.setMulticastLoopback(true);
     return membership;
   } catch (error) {

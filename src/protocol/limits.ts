@@ -27,6 +27,8 @@ export const limits = {
   bootTrialsPerMs: 3,
   /** Who had to leave such datagrams unopened so long ago does not believe to be alone. */
   throttledMs: 500,
+  /** What only shows whether two processes share a boot id is opened this often, and at once. */
+  twinOpensPerSecond: 100,
   frameHeaderBytes: 3,
   /** Octets that wait for the kernel to take them: beyond this no delta or repair is added... */
   sendQueuePauseBytes: 262_144,

@@ -8,7 +8,7 @@ import { type Header, type HeaderReject, readHeader, writeHeader } from "./heade
 import { HeaderCheck } from "./header-check.ts";
 import type { ClusterIdentity, Keyring } from "./keyring.ts";
 import { Seal, type SealReject } from "./seal.ts";
-import { SentTails, tailOf } from "./sent-tails.ts";
+import { type Echo, SentTails, tailOf } from "./sent-tails.ts";
 
 /** Why a datagram was dropped; each reason has a counter of the same name in `stats`. */
 export type Reject = HeaderReject | SealReject | "bad_frame";
@@ -23,7 +23,6 @@ export type Opened =
  */
 export class DatagramCodec {
   readonly #boot: BootId;
-  readonly #bootBytes: Buffer;
   readonly #sealed: boolean;
   readonly #clusterTag: number;
   readonly #check: HeaderCheck | undefined;
@@ -34,7 +33,6 @@ export class DatagramCodec {
 
   constructor(boot: BootId, cluster: ClusterIdentity, ring?: Keyring) {
     this.#boot = boot;
-    this.#bootBytes = Buffer.from(boot, "hex");
     this.#sealed = ring !== undefined;
     this.#clusterTag = cluster.clusterTag;
     const { checkKey } = cluster;
@@ -95,21 +93,13 @@ export class DatagramCodec {
     return bytes.toString("hex", 8, 20);
   }
 
-  /** Our own multicast comes back to us; known by its boot id before anything is parsed. */
-  isOwn(bytes: Buffer): boolean {
-    return bytes.length >= limits.headerBytes && this.#bootBytes.compare(bytes, 8, 20) === 0;
+  isOwn({ boot }: Header): boolean {
+    return boot === this.#boot;
   }
 
-  /**
-   * Whether another process has our boot id, and has sealed this: a copy of this machine, memory
-   * and all. Our own datagrams, whoever sends them again however often, never look so; and without
-   * a seal anybody could make one that does.
-   */
-  isCloned(bytes: Buffer, nowMs: number): boolean {
-    if (!this.#sealed) return false;
-    const header = this.readHeader(bytes);
-    if (typeof header === "string" || !this.#isForeign(header, bytes)) return false;
-    return this.open(bytes, header, nowMs).ok;
+  /** What it is that came under our own boot id. Our multicast comes back to us, once. */
+  echo({ counter }: Header, bytes: Buffer): Echo {
+    return this.#sent.echo(counter, bytes);
   }
 
   /** The checks that cost nothing. */
@@ -139,9 +129,5 @@ export class DatagramCodec {
     const header = this.readHeader(bytes);
     if (typeof header === "string") return { ok: false, reject: header };
     return this.open(bytes, header, nowMs);
-  }
-
-  #isForeign({ counter }: Header, bytes: Buffer): boolean {
-    return counter > this.#counter || this.#sent.differs(counter, bytes);
   }
 }

@@ -20,6 +20,12 @@ function deltaOf(node: GuardedReplica, sender: Sender, sequence: number, id = "s
   return sender.seal(node.lone.peerTime, { tag: Tag.delta, sequence, block });
 }
 
+function changedTail(bytes: Buffer): Buffer {
+  const changed = Buffer.from(bytes);
+  changed[changed.length - 1] = (changed[changed.length - 1] ?? 0) ^ 1;
+  return changed;
+}
+
 /** Nothing may come of these octets but this one count. */
 function isRefused(node: GuardedReplica, bytes: Buffer, reason: string, address = peerAddress) {
   const { state } = node;
@@ -381,8 +387,54 @@ test("garbage is told from the header alone", () => {
 test("our own datagrams, sent again by whoever from wherever, are no clone's", () => {
   const node = metBy(new Sender(peerBoot));
   const own = node.codec.encode([{ tag: Tag.leave }], 1);
-  assert.equal(node.take(own), "own");
-  assert.equal(node.take(own, "multicast", "stranger:1"), "own");
+  assert.equal(node.take(own, "multicast"), "own");
+  assert.deepEqual(node.gate.rejects, {});
+  for (let times = 1; times <= 2 * limits.twinOpensPerSecond; times++) {
+    assert.equal(node.take(own, "multicast", "stranger:1"), "replayed", "it came back before");
+    assert.equal(node.take(own, "unicast", "stranger:1"), "replayed");
+    assert.equal(node.gate.rejects.replayed, 2 * times);
+  }
+  const next = node.codec.encode([{ tag: Tag.leave }], 1);
+  isRefused(node, next, "replayed");
+  for (let sent = 0; sent < limits.replayWindow; sent++) node.codec.encode([{ tag: Tag.leave }], 1);
+  isRefused(node, next, "replayed", "stranger:1");
+});
+
+test("our boot id in a header that nobody has sealed is refused like any other garbage", () => {
+  const node = metBy(new Sender(peerBoot));
+  const own = node.codec.encode([{ tag: Tag.leave }], 1);
+  const unkeyed = Buffer.from(own);
+  unkeyed.writeUIntBE(9, 20, 6);
+  isRefused(node, unkeyed, "bad_header");
+  isRefused(node, unkeyed.subarray(0, limits.headerBytes), "too_short");
+  isRefused(node, changedTail(own), "not_ours");
+  const bare = new GuardedReplica(null);
+  const sent = bare.codec.encode([{ tag: Tag.leave }], 1);
+  isRefused(bare, new Sender(ownBoot, null).seal(1, { tag: Tag.ping, nonce: 7 }), "not_ours");
+  assert.equal(bare.take(sent, "multicast"), "own");
+});
+
+test("what only tells of twins and clones is opened so often, and then not", () => {
+  const peer = new Sender(peerBoot);
+  const node = metBy(peer);
+  const taken = deltaOf(node, peer, 1);
+  node.take(taken);
+  const own = changedTail(node.codec.encode([{ tag: Tag.leave }], 1));
+  const forged = changedTail(taken);
+  const twin = new Sender(peerBoot).seal(3, { tag: Tag.leave });
+  const clone = new Sender(ownBoot).seal(3, { tag: Tag.leave });
+  node.lone.nowMs += 1_000;
+  for (let times = 0; times < limits.twinOpensPerSecond / 2; times++) {
+    assert.equal(node.take(forged), "replayed");
+    assert.equal(node.take(own), "not_ours");
+  }
+  node.lone.outbox.takeSent();
+  // These would be found out, had they been opened.
+  for (const bytes of [forged, own, twin, clone]) isRefused(node, bytes, "twins_throttled");
+  assert.equal(node.take(deltaOf(node, peer, 2)), "taken");
+  node.lone.nowMs += 2_000 / limits.twinOpensPerSecond;
+  assert.equal(node.take(twin), "twin");
+  assert.equal(node.take(clone), "cloned");
 });
 
 test("two processes under one boot id are found out by a third, and shown to each other", () => {
@@ -419,5 +471,5 @@ test("what another process seals under our boot id is, and what it does not seal
   const later = clone.seal(1, { tag: Tag.leave });
   assert.equal(node.take(later), "cloned");
   later[later.length - 1] = (later[later.length - 1] ?? 0) ^ 1;
-  assert.equal(node.take(later), "own", "anybody can write our boot id into a header");
+  isRefused(node, later, "not_ours");
 });
