@@ -93,8 +93,6 @@ export class Counters {
     stale: 0,
     /** Of a second process under the same boot id. */
     twins: 0,
-    /** From elsewhere than where their sender has answered. */
-    strayed: 0,
     /** Frames of who has not shown that it lives, and of former starts of a node. */
     unprovenFrames: 0,
     replacedFrames: 0,

@@ -15,6 +15,8 @@ export interface Receiver {
     isReplayed(boot: BootId, counter: number, via: Via): boolean;
     /** Whether what was taken in under this counter had another end. */
     isOther(boot: BootId, counter: number, tail: number): boolean;
+    /** Whether this boot is known to be elsewhere than where a datagram came from. */
+    isStrayed(boot: BootId, source: Address): boolean;
     /** When a datagram was last left unopened because there were so many. */
     overlookedMs: number;
   };
@@ -22,10 +24,11 @@ export interface Receiver {
 }
 
 /**
- * `not_ours`: under this node's boot id, and it has not sent it. `twins_throttled`: whether it is of
- * a second process under its boot id was not looked at, as there were so many of these.
+ * `strayed`: from elsewhere than where its sender has answered. `not_ours`: under this node's boot
+ * id, and it has not sent it. `twins_throttled`: whether it is of a second process under its boot id
+ * was not looked at, as there were so many of these.
  */
-export type GateReject = Reject | "replayed" | "not_ours" | "twins_throttled";
+export type GateReject = Reject | "replayed" | "strayed" | "not_ours" | "twins_throttled";
 
 /**
  * `own`: what this node sent to the group comes back. `cloned`: another process seals under this
@@ -35,8 +38,8 @@ export type Passage = "taken" | "own" | "cloned" | "twin" | GateReject;
 
 /**
  * What a datagram passes before the replica sees it. The order is the defence: garbage costs a look
- * at the header, recorded traffic that is sent again a look into a window, and only what is left
- * the opening of the seal; nothing is parsed, kept or answered before that holds.
+ * at the header, recorded traffic that is sent again a look into a window or at an address, and only
+ * what is left the opening of the seal; nothing is parsed, kept or answered before that holds.
  */
 export class Gate {
   readonly rejects: Partial<Record<GateReject, number>> = {};
@@ -60,6 +63,7 @@ export class Gate {
       const isOther = peers.isOther(boot, counter, tailOf(bytes));
       return isOther ? this.#suspect("twin", bytes, header, now) : this.#refuse("replayed");
     }
+    if (peers.isStrayed(boot, source)) return this.#refuse("strayed");
     const opened = codec.open(bytes, header, now.monotonicMs);
     if (!opened.ok) {
       if (opened.reject === "boots_throttled") peers.overlookedMs = now.monotonicMs;

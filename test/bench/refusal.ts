@@ -22,7 +22,12 @@ export function benchRefusal(
   const cluster = clusterIdentity("bench", secret);
   let known = false;
   const gate = new Gate(new DatagramCodec(own, cluster, ring), {
-    peers: { isReplayed: () => known, isOther: () => false, overlookedMs: 0 },
+    peers: {
+      isReplayed: () => known,
+      isOther: () => false,
+      isStrayed: () => false,
+      overlookedMs: 0,
+    },
     receive: () => {},
   });
   const sender = new DatagramCodec(peer, cluster, ring);

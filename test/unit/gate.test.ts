@@ -335,13 +335,44 @@ test("who must leave datagrams unopened does not believe to be alone", () => {
   assert.equal(lone.replica.phase, "ready");
 });
 
-test("what is taken up to go to another address goes nowhere", () => {
+test("what is taken up to go to another address goes nowhere, and is not even opened", () => {
   const peer = new Sender(peerBoot);
   const node = metBy(peer);
-  node.take(peer.seal(node.lone.peerTime, { tag: Tag.ping, nonce: 3 }), "unicast", "victim:9");
-  assert.deepEqual(node.lone.outbox.takeSent(), []);
-  assert.equal(node.lone.replica.peers.get(peerBoot)?.address, peerAddress);
-  assert.equal(node.lone.replica.counters.guard.strayed, 1);
+  const ping = peer.seal(node.lone.peerTime, { tag: Tag.ping, nonce: 3 });
+  isRefused(node, ping, "strayed", "victim:9");
+  // Were the seal looked at first, this would be a bad one.
+  isRefused(node, changedTail(ping), "strayed", "victim:9");
+  assert.equal(node.take(ping), "taken", "the attempts took nothing of its place");
+});
+
+test("a recording of a peer's multicast is refused by unicast from elsewhere, too", () => {
+  const peer = new Sender(peerBoot);
+  const node = metBy(peer);
+  const bytes = deltaOf(node, peer, 1);
+  assert.equal(node.take(bytes, "multicast"), "taken");
+  for (let times = 0; times < 3; times++) isRefused(node, bytes, "strayed", "stranger:1");
+});
+
+test("a twin is found out wherever it is", () => {
+  const peer = new Sender(peerBoot);
+  const node = metBy(peer);
+  const twin = new Sender(peerBoot).seal(3, { tag: Tag.leave });
+  assert.equal(node.take(twin, "unicast", "elsewhere:1"), "twin");
+});
+
+test("a peer whose address changes is heard again once it is down, and proves it there", () => {
+  const peer = new Sender(peerBoot);
+  const node = metBy(peer);
+  const address = "elsewhere:1";
+  const says = () => peer.seal(node.lone.peerTime, peerHeartbeat());
+  assert.equal(node.take(says(), "unicast", address), "strayed");
+  node.lone.pass(limits.downAfterMs + limits.vouchForMs);
+  assert.equal(node.take(says(), "unicast", address), "taken");
+  const nonce = node.lone.replica.peers.get(peerBoot)?.challenge ?? 0;
+  node.take(peer.seal(node.lone.peerTime, { tag: Tag.ack, nonce }), "unicast", address);
+  const { state, address: now } = node.lone.replica.peers.get(peerBoot) ?? {};
+  assert.deepEqual([state, now], ["up", address]);
+  assert.equal(node.take(says()), "strayed", "from where it was");
 });
 
 test("what a peer that fell silent sent long ago is not taken without a new proof", () => {

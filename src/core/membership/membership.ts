@@ -39,14 +39,9 @@ export class Membership {
     this.#greeter.setSeeds(addresses, nowMs);
   }
 
-  /** A datagram came. Undefined: it is not new, or there is no room for who sent it. */
+  /** A datagram came, and has not strayed. Undefined: it is not new, or there is no room for it. */
   hear(datagram: Datagram, source: Address, via: Via, nowMs: number): Peer | undefined {
     const known = this.peers.get(datagram.boot);
-    // A start of a node has one socket for its life. Somebody has sent on what was for another.
-    if (known?.state === "up" && known.address !== source) {
-      this.#counters.guard.strayed += 1;
-      return undefined;
-    }
     if (known !== undefined && !this.#isFresh(known, datagram, via, nowMs)) return undefined;
     const peer = this.peers.hear(datagram.boot, source, nowMs);
     if (peer === undefined) return undefined;

@@ -55,6 +55,15 @@ export class PeerTable {
     return this.#peers.get(boot)?.replay.isReplayed(counter, via) ?? false;
   }
 
+  /**
+   * Whether a datagram of this boot does not come from where that is. A start of a node has one
+   * socket for its life, so somebody has sent on what was for another. Who is not up may be anywhere.
+   */
+  isStrayed(boot: BootId, source: Address): boolean {
+    const peer = this.#peers.get(boot);
+    return peer?.state === "up" && peer.address !== source;
+  }
+
   /** Whether a datagram that was taken in before was another one; see `ReplayWindow.isOther`. */
   isOther(boot: BootId, counter: number, tail: number): boolean {
     return this.#peers.get(boot)?.replay.isOther(counter, tail) ?? false;
