@@ -11,6 +11,14 @@ export function formatAddress(host: string, port: number): Address {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
+/**
+ * Where a datagram came from. Undefined: from port 0, where nobody can be answered, and to send
+ * there is an error that is thrown at once.
+ */
+export function sourceOf(host: string, port: number): Address | undefined {
+  return port === 0 ? undefined : formatAddress(host, port);
+}
+
 /** Of what `formatAddress` made. */
 export function parseAddress(address: Address): HostPort {
   const colon = address.lastIndexOf(":");

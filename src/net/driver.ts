@@ -225,7 +225,7 @@ export class Driver implements Outbox {
     if (this.backlogBytes > 0) this.#codec.letGo();
   }
 
-  #receive(bytes: Buffer, source: Address, via: Via): void {
+  #receive(bytes: Buffer, source: Address | undefined, via: Via): void {
     if (this.#closed) return;
     const now = this.now();
     const passage = this.#gate.take(bytes, source, via, now);
@@ -250,11 +250,11 @@ export class Driver implements Outbox {
    * Two processes of one boot id hardly hear each other: they may even have one address. So each is
    * shown what the other has sealed, octet for octet, and finds out by itself.
    */
-  #tellTwins(bytes: Buffer, source: Address): void {
-    const boot = this.#codec.bootOf(bytes);
-    const address = this.replica.peers.onTwin(boot) ?? source;
-    this.#transport?.unicast(address, bytes);
-    if (source !== address) this.#transport?.unicast(source, bytes);
+  #tellTwins(bytes: Buffer, source: Address | undefined): void {
+    const known = this.replica.peers.onTwin(this.#codec.bootOf(bytes));
+    for (const address of new Set([known, source])) {
+      if (address !== undefined) this.#transport?.unicast(address, bytes);
+    }
   }
 
   /** Two senders under one sub-key use one nonce twice, so silence comes before order. */

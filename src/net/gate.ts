@@ -24,11 +24,17 @@ export interface Receiver {
 }
 
 /**
- * `strayed`: from elsewhere than where its sender has answered. `not_ours`: under this node's boot
- * id, and it has not sent it. `twins_throttled`: whether it is of a second process under its boot id
- * was not looked at, as there were so many of these.
+ * `portless`: from port 0. `strayed`: from elsewhere than where its sender has answered. `not_ours`:
+ * under this node's boot id, and it has not sent it. `twins_throttled`: whether it is of a second
+ * process under its boot id was not looked at, as there were so many of these.
  */
-export type GateReject = Reject | "replayed" | "strayed" | "not_ours" | "twins_throttled";
+export type GateReject =
+  | Reject
+  | "portless"
+  | "replayed"
+  | "strayed"
+  | "not_ours"
+  | "twins_throttled";
 
 /**
  * `own`: what this node sent to the group comes back. `cloned`: another process seals under this
@@ -52,7 +58,9 @@ export class Gate {
     this.#receiver = receiver;
   }
 
-  take(bytes: Buffer, source: Address, via: Via, now: Now): Passage {
+  /** `source`: undefined if nobody can be answered there. */
+  take(bytes: Buffer, source: Address | undefined, via: Via, now: Now): Passage {
+    if (source === undefined) return this.#refuse("portless");
     const codec = this.#codec;
     const header = codec.readHeader(bytes);
     if (typeof header === "string") return this.#refuse(header);

@@ -4,7 +4,7 @@ import type { GossipMode } from "../core/membership/group.ts";
 import type { Via } from "../core/membership/ways.ts";
 import type { Address } from "../core/outbox.ts";
 import { limits } from "../protocol/limits.ts";
-import { formatAddress, isIpv6, parseAddress } from "./address.ts";
+import { formatAddress, isIpv6, parseAddress, sourceOf } from "./address.ts";
 import type { Narrowable } from "./flood-shield.ts";
 import { GroupMembership } from "./group-membership.ts";
 import type { ChosenInterface } from "./interface-choice.ts";
@@ -33,8 +33,6 @@ export interface TransportCounters {
   sendErrors: number;
   socketErrors: number;
   faultDropped: number;
-  /** Came from port 0, where nobody can be answered. */
-  portless: number;
 }
 
 export interface Transport extends Narrowable {
@@ -52,7 +50,8 @@ export interface Transport extends Narrowable {
   close(): Promise<void>;
 }
 
-export type Receive = (bytes: Buffer, source: Address, via: Via) => void;
+/** `source`: see `sourceOf`. */
+export type Receive = (bytes: Buffer, source: Address | undefined, via: Via) => void;
 
 /**
  * Two sockets. One is bound to the group and only hears multicast: bound to the group's address
@@ -74,7 +73,6 @@ export async function openTransport(
     sendErrors: 0,
     socketErrors: 0,
     faultDropped: 0,
-    portless: 0,
   };
   const unicast = await bindUnicast(options);
   const joined = options.mode === "unicast" ? undefined : await joinGroup(options, unicast);
@@ -83,18 +81,13 @@ export async function openTransport(
       counters.socketErrors += 1;
     });
     socket.on("message", (bytes, source) => {
-      // Nobody can be answered there, and to send there is an error that is thrown at once.
-      if (source.port === 0) {
-        counters.portless += 1;
-        return;
-      }
       if (options.faultDropRate > 0 && Math.random() < options.faultDropRate) {
         counters.faultDropped += 1;
         return;
       }
       counters.received += 1;
       counters.bytesReceived += bytes.length;
-      receive(bytes, formatAddress(source.address, source.port), via);
+      receive(bytes, sourceOf(source.address, source.port), via);
     });
   };
   listen(unicast, "unicast");

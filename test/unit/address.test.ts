@@ -1,12 +1,23 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { canonicalHost, formatAddress, parseAddress, readHostPort } from "../../src/net/address.ts";
+import {
+  canonicalHost,
+  formatAddress,
+  parseAddress,
+  readHostPort,
+  sourceOf,
+} from "../../src/net/address.ts";
 
 test("an address is written so that it is read back the same", () => {
   for (const host of ["10.0.0.7", "::1", "fd00::2", "fe80::1%eth0", "app-1.example"]) {
     assert.deepEqual(parseAddress(formatAddress(host, 45_883)), { host, port: 45_883 });
   }
   assert.equal(formatAddress("::1", 9), "[::1]:9");
+});
+
+test("port 0 is no source that can be answered", () => {
+  assert.equal(sourceOf("10.0.0.7", 0), undefined);
+  assert.equal(sourceOf("::1", 10), formatAddress("::1", 10));
 });
 
 test("a peer is named by a host or an address, with or without a port", () => {

@@ -345,6 +345,19 @@ test("what is taken up to go to another address goes nowhere, and is not even op
   assert.equal(node.take(ping), "taken", "the attempts took nothing of its place");
 });
 
+test("what comes from where nobody can be answered is refused before it is looked at", () => {
+  const peer = new Sender(peerBoot);
+  const node = metBy(peer);
+  const bytes = deltaOf(node, peer, 1);
+  const { state } = node;
+  for (const via of ["unicast", "multicast"] as const) {
+    assert.equal(node.gate.take(bytes, undefined, via, node.lone.now), "portless");
+  }
+  assert.deepEqual(node.gate.rejects, { portless: 2 });
+  assert.deepEqual(node.state, state);
+  assert.equal(node.take(bytes), "taken", "the attempts took nothing of its place");
+});
+
 test("a recording of a peer's multicast is refused by unicast from elsewhere, too", () => {
   const peer = new Sender(peerBoot);
   const node = metBy(peer);
