@@ -24,9 +24,9 @@ export interface Receiver {
 }
 
 /**
- * `portless`: from port 0. `strayed`: from elsewhere than where its sender has answered. `not_ours`:
- * under this node's boot id, and it has not sent it. `twins_throttled`: whether it is of a second
- * process under its boot id was not looked at, as there were so many of these.
+ * `portless`: from port 0. `strayed`: from elsewhere than where its sender has answered.
+ * `not_ours`: under this node's boot id, and it has not sent it. `twins_throttled`: whether a
+ * second process under its boot id has sealed it was not looked at, as there were so many of these.
  */
 export type GateReject =
   | Reject
@@ -44,8 +44,8 @@ export type Passage = "taken" | "own" | "cloned" | "twin" | GateReject;
 
 /**
  * What a datagram passes before the replica sees it. The order is the defence: garbage costs a look
- * at the header, recorded traffic that is sent again a look into a window or at an address, and only
- * what is left the opening of the seal; nothing is parsed, kept or answered before that holds.
+ * at the header, recorded traffic that is sent again a look into a window or at an address, and
+ * only what is left the opening of the seal; nothing is parsed, kept or answered before that holds.
  */
 export class Gate {
   readonly rejects: Partial<Record<GateReject, number>> = {};

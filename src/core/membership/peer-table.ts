@@ -57,7 +57,7 @@ export class PeerTable {
 
   /**
    * Whether a datagram of this boot does not come from where that is. A start of a node has one
-   * socket for its life, so somebody has sent on what was for another. Who is not up may be anywhere.
+   * socket for its life: somebody has sent on what was for another. Who is not up may be anywhere.
    */
   isStrayed(boot: BootId, source: Address): boolean {
     const peer = this.#peers.get(boot);
