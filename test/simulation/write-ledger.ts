@@ -43,7 +43,8 @@ export class WriteLedger {
 
   note(node: SimNode, id: string, delta: SessionDelta | undefined, applied: boolean): void {
     const model = node.life?.stores?.known(id);
-    if (applied && model !== undefined && node.correct) this.#noteUse(node, id, model);
+    // What ends a session is no use of it.
+    if (applied && model?.alive === true && node.correct) this.#noteUse(node, id, model);
     if (delta === undefined) return;
     this.writes += 1;
     if (this.#shell.options.profile === "gentle") this.#demandDelivery(node, id, delta);
