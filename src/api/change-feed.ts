@@ -14,22 +14,18 @@ const kindOf: Readonly<Record<Change, number | undefined>> = {
   evicted: undefined,
 };
 
-type Send = (write: (writer: MsgpackWriter) => void) => void;
-
 /**
  * Who is to be told of which changes: watches by prefix, and those who keep copies of sessions
  * that they have read (as CLIENT TRACKING of Redis does). As long as there is neither, changes are
- * not looked at. What one turn brings leaves together at its end.
+ * not looked at.
  */
 export class ChangeFeed {
   readonly #observe: (observer: Observer | undefined) => void;
   readonly #watching = new Set<Subscription>();
   readonly #tracking = new Map<string, Subscription | Set<Subscription>>();
-  readonly #due = new Set<Subscription>();
   readonly counters: ServerCounters;
   /** Of all connections together. */
   #tracked = 0;
-  #flushing: NodeJS.Immediate | undefined;
   #observing = false;
 
   constructor(observe: (observer: Observer | undefined) => void, counters: ServerCounters) {
@@ -47,9 +43,9 @@ export class ChangeFeed {
     return this.#watching.size;
   }
 
-  /** `send` has something written to the connection, or calls `flush` once there is room. */
-  subscribe(send: Send): Subscription {
-    return new Subscription(this, send);
+  /** `wake` is called when there is something to tell, as often as more comes. */
+  subscribe(wake: () => void): Subscription {
+    return new Subscription(this, wake);
   }
 
   setWatching(subscription: Subscription, watching: boolean): void {
@@ -77,12 +73,6 @@ export class ChangeFeed {
     this.#update();
   }
 
-  /** It has something to send. */
-  due(subscription: Subscription): void {
-    this.#due.add(subscription);
-    this.#flushing ??= setImmediate(this.#flush);
-  }
-
   #update(): void {
     const wanted = this.#watching.size > 0 || this.#tracking.size > 0;
     if (wanted === this.#observing) return;
@@ -101,13 +91,6 @@ export class ChangeFeed {
       this.#tracked -= 1;
       each.invalidated(id);
     }
-  };
-
-  readonly #flush = (): void => {
-    this.#flushing = undefined;
-    const due = [...this.#due];
-    this.#due.clear();
-    for (const each of due) each.flush();
     this.#update();
   };
 }
@@ -115,7 +98,7 @@ export class ChangeFeed {
 /** What one connection wants to be told, and what it has still to be told. */
 export class Subscription {
   readonly #feed: ChangeFeed;
-  readonly #send: Send;
+  readonly #wake: () => void;
   /** Prefixes, by the id of the request. */
   readonly #watches = new Map<number, string>();
   readonly #events = new Map<number, WatchEvent[]>();
@@ -125,11 +108,10 @@ export class Subscription {
   #allInvalid = false;
   #trackId = 0;
   #trackMax = 0;
-  #closed = false;
 
-  constructor(feed: ChangeFeed, send: Send) {
+  constructor(feed: ChangeFeed, wake: () => void) {
     this.#feed = feed;
-    this.#send = send;
+    this.#wake = wake;
   }
 
   /** False: it has too many already. */
@@ -175,7 +157,7 @@ export class Subscription {
         this.#events.set(watch, [{ kind: EventKind.missed, id: "" }]);
         this.#feed.counters.eventsMissed += 1;
       }
-      this.#feed.due(this);
+      this.#wake();
     }
   }
 
@@ -187,29 +169,27 @@ export class Subscription {
       this.#allInvalid = true;
       this.#feed.counters.copiesRevoked += 1;
     }
-    this.#feed.due(this);
+    this.#wake();
   }
 
-  /** Sends what has gathered; what has no room gathers on. */
-  flush(): void {
-    const isEmpty = this.#events.size === 0 && this.#invalid.length === 0 && !this.#allInvalid;
-    if (this.#closed || isEmpty) return;
-    this.#send((writer) => {
+  /** What has gathered; as long as this is not called it gathers on, in bounds. */
+  write(writer: MsgpackWriter): void {
+    if (this.#events.size > 0) {
       for (const [watch, events] of this.#events) {
         for (const some of inFrames(events)) encodeWatchEvents(writer, watch, some);
       }
       this.#events.clear();
-      if (this.#allInvalid) encodeInvalidations(writer, this.#trackId, undefined);
-      else {
-        for (const ids of inFrames(this.#invalid)) encodeInvalidations(writer, this.#trackId, ids);
-      }
-      this.#invalid = [];
-      this.#allInvalid = false;
-    });
+    }
+    if (!this.#allInvalid && this.#invalid.length === 0) return;
+    if (this.#allInvalid) encodeInvalidations(writer, this.#trackId, undefined);
+    else {
+      for (const ids of inFrames(this.#invalid)) encodeInvalidations(writer, this.#trackId, ids);
+    }
+    this.#invalid = [];
+    this.#allInvalid = false;
   }
 
   close(): void {
-    this.#closed = true;
     this.#watches.clear();
     this.#feed.setWatching(this, false);
     for (const id of this.#tracked) this.#feed.untrack(id, this);

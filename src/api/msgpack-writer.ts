@@ -6,6 +6,13 @@ interface NativeBuffer extends Buffer {
   utf8Write(text: string, offset: number, length: number): number;
 }
 
+/** Of a socket, what is needed to send. */
+interface Sink {
+  readonly writableLength: number;
+  readonly writableCorked: number;
+  write(bytes: Buffer): unknown;
+}
+
 const two32 = 4_294_967_296;
 
 /**
@@ -39,11 +46,11 @@ export class MsgpackWriter {
   /**
    * Sends what was written. Memory that the socket has not passed on at once stays with it; but
    * little has memory of its own where something waits already: frames of a few octets for a slow
-   * reader would each keep all of this.
+   * reader, or for one whose socket is corked, would each keep all of this.
    */
-  sendTo(socket: { write(bytes: Buffer): unknown; readonly writableLength: number }): void {
+  sendTo(socket: Sink): void {
     const isLittle = this.#position * 8 < this.#buffer.length;
-    const isCopied = isLittle && socket.writableLength > 0;
+    const isCopied = isLittle && (socket.writableLength > 0 || socket.writableCorked > 0);
     socket.write(isCopied ? Buffer.from(this.written()) : this.written());
     if (isCopied || socket.writableLength === 0) this.clear();
     else this.renew();

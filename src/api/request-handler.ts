@@ -33,10 +33,16 @@ const reasonOf: Readonly<Record<Refusal, RefusalReason>> = {
   bad_id: "idInvalid",
 };
 
+/** Writes a reply; `wasHeld`: not when it was due, since the client had too much to read. */
+export type LateReply = (wasHeld: boolean) => void;
+
 /** Whose requests are handled. */
 export interface Caller {
-  /** Runs what writes a reply outside of the turn of its request, unless the client has gone. */
-  later(write: () => void): void;
+  /**
+   * Runs what writes a reply outside of the turn of its request, now or once there is room for it,
+   * unless the client has gone.
+   */
+  later(write: LateReply): void;
   readonly subscription: Subscription;
 }
 
@@ -84,7 +90,12 @@ export class RequestHandler {
       this.#service.fetch(id, write, (isKnown) => {
         known &&= isKnown;
         open -= 1;
-        if (open === 0) caller.later(() => this.#fetched(request, known, caller));
+        if (open > 0) return;
+        caller.later((wasHeld) => {
+          // What was known then need not be any more.
+          if (wasHeld) this.handle(request, caller);
+          else this.#fetched(request, known, caller);
+        });
       });
     }
   }

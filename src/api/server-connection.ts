@@ -6,7 +6,7 @@ import { localProtocolVersion, type RefusalReason, Verb } from "./messages.ts";
 import { MsgpackReader } from "./msgpack-reader.ts";
 import type { MsgpackWriter } from "./msgpack-writer.ts";
 import { decodeRequest } from "./request-decoder.ts";
-import type { Caller, RequestHandler } from "./request-handler.ts";
+import type { Caller, LateReply, RequestHandler } from "./request-handler.ts";
 import type { BadRequest, Request } from "./requests.ts";
 import type { ServerCounters } from "./server-counters.ts";
 
@@ -28,8 +28,12 @@ type State = "open" | "paused" | "refused";
 /**
  * One app process. The requests of a chunk are served in one go and their replies leave in one
  * write; after a share of them the other clients have their turn, so that one with much to do does
- * not keep those with little waiting. A client that does not read its replies is not read from
- * either, in the middle of a chunk if need be: a few bytes of requests can ask for megabytes.
+ * not keep those with little waiting. What nobody asked for in this turn, events and replies that
+ * had to wait, leaves at its end in one write. Events come before any later reply, since who has
+ * that believes to have been told of all changes before.
+ *
+ * A client that does not read is not read from either, in the middle of a chunk if need be: a few
+ * bytes of requests can ask for megabytes. Nor is it told anything until it has read what waits.
  */
 export class ServerConnection implements Caller {
   readonly subscription: Subscription;
@@ -39,16 +43,18 @@ export class ServerConnection implements Caller {
   readonly #reader = new MsgpackReader();
   #state: State = "open";
   #greeted = false;
+  /** At the end of this turn events leave, and replies that waited; or more requests are served. */
+  #turn: NodeJS.Immediate | undefined;
   /** The rest of the requests that came is for the next turn. */
-  #yielding: NodeJS.Immediate | undefined;
-  /** The subscription waits for room. */
-  #tellDue = false;
+  #yielding = false;
+  /** Replies that were due when there was no room for them. */
+  #held: LateReply[] = [];
   #timer: NodeJS.Timeout | undefined;
 
   constructor(socket: Socket, surroundings: ConnectionSurroundings) {
     this.#socket = socket;
     this.#surroundings = surroundings;
-    this.subscription = surroundings.feed.subscribe((write) => this.#tell(write));
+    this.subscription = surroundings.feed.subscribe(() => this.#soon());
     socket.on("data", (chunk: Buffer) => this.#receive(chunk));
     // Before the stream's own listener, which ends the other direction as well.
     socket.prependListener("end", () => this.#finish());
@@ -76,23 +82,24 @@ export class ServerConnection implements Caller {
     if (this.#state === "refused") return;
     this.#splitter.feed(chunk);
     if (this.#state !== "open") return;
-    if (this.#yielding === undefined) this.#work();
-    else this.#pauseIfMuch();
+    if (this.#yielding) this.#pauseIfMuch();
+    else this.#work();
   }
 
   /** The client sends no more: what it has sent is served now, since there is no later turn. */
   #finish(): void {
-    clearImmediate(this.#yielding);
-    this.#yielding = undefined;
     if (this.#state === "open") this.#work(Number.POSITIVE_INFINITY);
   }
 
   #work(requestsMax = this.#surroundings.requestsPerTurnMax): void {
     const { backlogBytesMax, writer } = this.#surroundings;
+    this.#yielding = false;
+    if (this.#held.length > 0) this.#replyHeld();
+    this.subscription.write(writer);
     let turnLeft = requestsMax;
+    let more = true;
     do {
       const room = backlogBytesMax - this.#socket.writableLength;
-      let more = true;
       while (more && this.#state === "open" && writer.position <= room && turnLeft > 0) {
         more = this.#splitter.next();
         if (more) this.#serve();
@@ -100,20 +107,33 @@ export class ServerConnection implements Caller {
       }
       if (this.#splitter.oversize && this.#state === "open") this.refuse(0, "oversizeFrame");
       this.#flush();
-      if (!more || this.#state !== "open") return;
-    } while (turnLeft > 0 && this.#socket.writableLength <= backlogBytesMax);
-    if (this.#socket.writableLength > backlogBytesMax) this.#pause();
-    else this.#yield();
+      if (this.#state !== "open") return;
+    } while (more && turnLeft > 0 && this.#hasRoom);
+    if (!this.#hasRoom) this.#pause();
+    else if (more || this.#held.length > 0) this.#yield();
+  }
+
+  get #hasRoom(): boolean {
+    return this.#socket.writableLength <= this.#surroundings.backlogBytesMax;
   }
 
   #yield(): void {
+    this.#yielding = true;
     this.#pauseIfMuch();
-    this.#yielding = setImmediate(() => {
-      this.#yielding = undefined;
-      if (this.#socket.isPaused()) this.#socket.resume();
-      if (this.#state === "open") this.#work();
-    });
+    this.#soon();
   }
+
+  #soon(): void {
+    // Who is paused gets it once there is room.
+    if (this.#state === "open") this.#turn ??= setImmediate(this.#takeTurn);
+  }
+
+  readonly #takeTurn = (): void => {
+    this.#turn = undefined;
+    if (this.#state !== "open") return;
+    if (this.#socket.isPaused()) this.#socket.resume();
+    this.#work();
+  };
 
   /** To stop reading is not worth it for little; much must not become more. */
   #pauseIfMuch(): void {
@@ -130,18 +150,27 @@ export class ServerConnection implements Caller {
     } else this.#serveUnusual(request);
   }
 
-  /** A reply that had to wait for peers. */
-  later(write: () => void): void {
-    if (this.#state === "refused" || this.#socket.destroyed) return;
-    write();
-    this.#flush();
+  /** A reply that had to wait for peers: it is made now and leaves at the end of this turn. */
+  later(write: LateReply): void {
+    this.#reply(write, false);
   }
 
-  /** What the subscription has to say, once there is room for it. */
-  #tell(write: (writer: MsgpackWriter) => void): void {
-    // One that does not read is told less and less, instead of more and more being kept for it.
-    this.#tellDue = this.#socket.writableNeedDrain;
-    if (!this.#tellDue) this.later(() => write(this.#surroundings.writer));
+  #reply(write: LateReply, wasHeld: boolean): void {
+    if (this.#state === "refused" || this.#socket.destroyed) return;
+    if (this.#state === "paused" || !this.#hasRoom) {
+      this.#held.push(write);
+      return;
+    }
+    const { writer } = this.#surroundings;
+    if (this.#socket.writableCorked === 0) this.#socket.cork();
+    this.subscription.write(writer);
+    write(wasHeld);
+    this.#send();
+    this.#soon();
+  }
+
+  #replyHeld(): void {
+    for (const write of this.#held.splice(0)) this.#reply(write, true);
   }
 
   #serveUnusual(request: Request | BadRequest): void {
@@ -160,6 +189,11 @@ export class ServerConnection implements Caller {
   }
 
   #flush(): void {
+    this.#send();
+    if (this.#socket.writableCorked > 0) this.#socket.uncork();
+  }
+
+  #send(): void {
     const { writer } = this.#surroundings;
     if (writer.position === 0) return;
     if (!this.#socket.writable) {
@@ -183,7 +217,6 @@ export class ServerConnection implements Caller {
   }
 
   #drained(): void {
-    if (this.#tellDue) this.subscription.flush();
     if (this.#state !== "paused") return;
     clearTimeout(this.#timer);
     this.#state = "open";
@@ -193,7 +226,7 @@ export class ServerConnection implements Caller {
 
   #closed(): void {
     clearTimeout(this.#timer);
-    clearImmediate(this.#yielding);
+    clearImmediate(this.#turn);
     this.subscription.close();
   }
 }

@@ -4,7 +4,7 @@ import { type RefusalReason, refusals } from "./messages.ts";
 export interface ServerCounters {
   connections: number;
   requests: number;
-  /** Clients that were not read for a while because they did not read their replies. */
+  /** Times that a client was not read for a while because it did not read what was sent to it. */
   clientsPaused: number;
   /** Those of them that went on not reading and were dropped. */
   clientsDropped: number;

@@ -240,7 +240,7 @@ const request: FuzzTarget = {
 class FakeSocket extends EventEmitter {
   readonly sent: Buffer[] = [];
   readonly writableLength = 0;
-  readonly writableNeedDrain = false;
+  readonly writableCorked = 0;
   ended = false;
   destroyed = false;
 
@@ -261,6 +261,10 @@ class FakeSocket extends EventEmitter {
   destroy(): void {
     this.destroyed = true;
   }
+
+  cork(): void {}
+
+  uncork(): void {}
 
   pause(): void {}
 
