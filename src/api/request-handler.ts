@@ -47,6 +47,8 @@ export interface Caller {
 }
 
 const nothing: readonly string[] = [];
+const noneDestroyed: AllDestroyed = { count: 0, stamp: undefined, complete: true };
+const atOnce = (write: () => void) => write();
 
 /** Has the service do what valid requests ask for, and writes the replies. */
 export class RequestHandler {
@@ -154,7 +156,7 @@ export class RequestHandler {
         encodeListReply(writer, requestId, service.list(request.query));
         break;
       case Verb.destroyAll:
-        this.#destroyAll(request, caller, { count: 0, stamp: undefined, complete: true });
+        this.#destroyAll(request, caller, atOnce, noneDestroyed);
         break;
       case Verb.watch:
       case Verb.unwatch:
@@ -200,14 +202,20 @@ export class RequestHandler {
   }
 
   /**
-   * Slice by slice, so that the sessions of one owner, however many, keep nobody waiting. A node
-   * that is joining does not know yet what there is to destroy.
+   * Slice by slice, so that the sessions of one owner, however many, keep nobody waiting; all of
+   * them, whether the client waits for the reply or has gone. A node that is joining does not know
+   * yet what there is to destroy.
    */
-  #destroyAll(request: DestroyAllRequest, caller: Caller, before: AllDestroyed): void {
+  #destroyAll(
+    request: DestroyAllRequest,
+    caller: Caller,
+    reply: (write: () => void) => void,
+    before: AllDestroyed,
+  ): void {
     const { requestId, owner, except } = request;
     const outcome = this.#service.destroyAll(owner, except);
     if (outcome === undefined) {
-      this.refuse(requestId, "stillJoining");
+      reply(() => this.refuse(requestId, "stillJoining"));
       return;
     }
     const sum = {
@@ -215,8 +223,8 @@ export class RequestHandler {
       stamp: outcome.stamp ?? before.stamp,
       complete: outcome.complete,
     };
-    if (!outcome.more) encodeDestroyAllReply(this.#writer, requestId, sum);
-    else setImmediate(() => caller.later(() => this.#destroyAll(request, caller, sum)));
+    if (!outcome.more) reply(() => encodeDestroyAllReply(this.#writer, requestId, sum));
+    else setImmediate(() => this.#destroyAll(request, caller, (write) => caller.later(write), sum));
   }
 
   #feed(request: FeedRequest, subscription: Subscription): void {

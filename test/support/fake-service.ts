@@ -121,15 +121,19 @@ export class FakeService implements SessionService {
     return { applied: true, stamp: this.#stamp(), refusal: undefined };
   }
 
+  /** As many as one call of destroyAll ends. */
+  destroyAllMax = Number.POSITIVE_INFINITY;
+
   destroyAll(owner: Value, except: string | undefined): DestroyedAll | undefined {
     this.calls.push("destroyAll");
     if (this.state !== "ready") return undefined;
     const owned = [...this.#sessions].filter(
       ([id, { attributes }]) => attributes.get(ownerName) === owner && id !== except,
     );
+    const slice = owned.slice(0, this.destroyAllMax);
     let stamp: Stamp | undefined;
-    for (const [id] of owned) stamp = this.destroy(id).stamp;
-    return { count: owned.length, stamp, complete: true, more: false };
+    for (const [id] of slice) stamp = this.destroy(id).stamp;
+    return { count: slice.length, stamp, complete: true, more: slice.length < owned.length };
   }
 
   /** Whether somebody listens. */

@@ -2,6 +2,7 @@ import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { connect } from "../../src/client/connect.ts";
 import { serveFake } from "../support/local-server.ts";
+import { frameOf, RawClient } from "../support/raw-client.ts";
 import { until } from "../support/until.ts";
 
 const notKnownYet = () => {};
@@ -104,4 +105,31 @@ test("a rotate waits until both ids are known", async (t) => {
   target?.(true);
   assert.equal((await waiting).applied, true);
   assert.deepEqual((await client.get("new"))?.attributes, { a: 1 });
+});
+
+test("all sessions of an owner end, also when the client has gone meanwhile", async (t) => {
+  const { path, service, server } = await serveFake(t);
+  service.destroyAllMax = 1;
+  const client = await connect({ socket: path, timeoutMs });
+  t.after(() => client.close());
+  const count = 500;
+  const ids = Array.from({ length: count }, (_, index) => `s-${index}`);
+  const all = ids.map((id) => client.create(id, {}, { owner: "ada" }));
+  await Promise.all([...all, client.create("other", {}, { owner: "bob" })]);
+  const raw = await RawClient.greet(t, path);
+  raw.socket.end(frameOf([2, 13, "ada", null]));
+  await until(() => server.clients === 1);
+  await until(() => service.count() === 1);
+  assert.ok(service.calls.filter((call) => call === "destroyAll").length >= count);
+  assert.equal((await client.get("other"))?.owner, "bob");
+});
+
+test("the reply to a destroyAll of several slices tells of all of them", async (t) => {
+  const { path, service } = await serveFake(t);
+  service.destroyAllMax = 2;
+  const client = await connect({ socket: path, timeoutMs });
+  t.after(() => client.close());
+  for (const id of ["a", "b", "c", "d", "e"]) await client.create(id, {}, { owner: "ada" });
+  assert.equal((await client.destroyAll({ owner: "ada", except: "c" })).count, 4);
+  assert.notEqual(await client.get("c"), undefined);
 });
