@@ -82,7 +82,7 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
       connected: () => this.#connected(),
       disconnected: () => {
         this.#near?.clear();
-        this.emit("disconnect");
+        this.#tell("disconnect");
       },
       event: (requestId, reader) => this.#onEvent(requestId, reader),
     });
@@ -279,9 +279,15 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
     };
   }
 
-  /** Rejects what is in flight with SESSIONCAST_CLOSED. Calling it again does no harm. */
+  /**
+   * Rejects what is in flight with SESSIONCAST_CLOSED, and resolves when `disconnect` has been
+   * told. Calling it again does no harm.
+   */
   close(): Promise<void> {
-    this.#closing ??= Promise.resolve(this.#connection.close());
+    this.#closing ??= new Promise((resolve) => {
+      this.#connection.close();
+      process.nextTick(resolve);
+    });
     return this.#closing;
   }
 
@@ -349,7 +355,12 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
 
   #connected(): void {
     this.#watches.restart(this.#connection);
-    this.emit("connect");
+    this.#tell("connect");
+  }
+
+  /** Outside of the reading of the socket: what a listener throws is the app's. */
+  #tell(event: "connect" | "disconnect"): void {
+    process.nextTick(() => this.emit(event));
   }
 
   #onEvent(requestId: number, reader: MsgpackReader): void {

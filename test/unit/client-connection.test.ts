@@ -9,6 +9,7 @@ import { reportError } from "../../src/cli/report-error.ts";
 import { type Client, connect, createClient, SessioncastError } from "../../src/client/connect.ts";
 import { PendingRequests } from "../../src/client/pending-requests.ts";
 import { limits } from "../../src/protocol/limits.ts";
+import { catchThrown } from "../support/catch-thrown.ts";
 import { FakeService } from "../support/fake-service.ts";
 import { serveFake, socketPathFor } from "../support/local-server.ts";
 import { frameOf } from "../support/raw-client.ts";
@@ -182,6 +183,23 @@ test("a lazy client tells nothing before it has tried, and then the truth", asyn
   assert.deepEqual(events, ["disconnect", "connect"]);
   await client.close();
   assert.deepEqual(events, ["disconnect", "connect", "disconnect"]);
+});
+
+test("what a listener throws does not harm the connection", async (t) => {
+  const { path, server } = await serveFake(t);
+  const client = clientFor(t, path);
+  const { thrown, restore } = catchThrown();
+  t.after(restore);
+  const fail = (text: string) => () => {
+    throw new Error(text);
+  };
+  client.on("connect", fail("connect"));
+  client.on("disconnect", fail("disconnect"));
+  // In the same read as the answer to the greeting come those to the requests.
+  await Promise.all(Array.from({ length: 20 }, () => client.ping()));
+  assert.equal(server.counters.connections, 1);
+  await client.close();
+  assert.deepEqual(thrown.map(String), ["Error: connect", "Error: disconnect"]);
 });
 
 test("close rejects what is in flight and what comes later, and may be repeated", async (t) => {

@@ -9,6 +9,7 @@ import {
   type SessionEvent,
 } from "../../src/client/connect.ts";
 import { limits } from "../../src/protocol/limits.ts";
+import { catchThrown } from "../support/catch-thrown.ts";
 import { serveFake } from "../support/local-server.ts";
 import { frameOf, RawClient } from "../support/raw-client.ts";
 import { until } from "../support/until.ts";
@@ -110,17 +111,13 @@ test("a watcher that does not read is told how much it missed: something", async
 
 test("what a listener throws does not harm the connection", async (t) => {
   const { client } = await connected(t);
-  const thrown: unknown[] = [];
-  const onUncaught = (error: unknown) => thrown.push(error);
-  process.prependOnceListener("uncaughtException", onUncaught);
-  const others = process.listeners("uncaughtException").filter((each) => each !== onUncaught);
-  for (const each of others) process.off("uncaughtException", each);
+  const { thrown, restore } = catchThrown();
   await client.watch({}, () => {
     throw new Error("of the app");
   });
   await client.create("s", {});
   await until(() => thrown.length === 1);
-  for (const each of others) process.on("uncaughtException", each);
+  restore();
   await client.ping();
 });
 
