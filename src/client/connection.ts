@@ -6,7 +6,7 @@ import { decodeReplyHead } from "../api/reply-codec.ts";
 import { encodeHello, encodeTrack } from "../api/request-encoder.ts";
 import { clientSocketPath } from "../api/socket-path.ts";
 import { limits } from "../protocol/limits.ts";
-import { errorOfReply, malformedReply, SessioncastError, unavailable } from "./errors.ts";
+import { errorOfReply, malformedReply, SessioncastError, timedOut, unavailable } from "./errors.ts";
 import { helloRequestId, PendingRequests, trackRequestId } from "./pending-requests.ts";
 
 export interface ConnectionOptions {
@@ -31,6 +31,9 @@ interface Link {
   readonly timer: NodeJS.Timeout;
   /** Until the next try of the same attempt. */
   retryTimer: NodeJS.Timeout | undefined;
+  /** When something was read last, and when the first request was sent that timed out since. */
+  readMs: number;
+  unansweredMs: number;
   stage: "connecting" | "greeting" | "ready";
 }
 
@@ -43,7 +46,8 @@ interface Waiter {
  * The connection to the sidecar: requests of one turn leave in one write, replies come back in any
  * order. There is no queue for bad times: without a connection a request starts one attempt and
  * shares its fate. After a break the connection is made anew in the background, so that the next
- * request finds it ready.
+ * request finds it ready. Requests are sent only to a sidecar that has answered the greeting: one
+ * that is stopped would do, when it goes on, what was given up long before.
  */
 export class Connection {
   readonly #options: ConnectionOptions;
@@ -68,7 +72,11 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
-    this.#pending = new PendingRequests(options.timeoutMs, () => this.#holdProcess());
+    this.#pending = new PendingRequests(
+      options.timeoutMs,
+      () => this.#holdProcess(),
+      (sentMs) => this.#expired(sentMs),
+    );
   }
 
   /** `encode` must write one frame and must not throw; `decode` may, and the request rejects. */
@@ -113,7 +121,7 @@ export class Connection {
 
   #send(): void {
     if (this.#link === undefined) this.#open();
-    else if (this.#link.stage !== "connecting") this.#flushSoon();
+    else if (this.#link.stage === "ready") this.#flushSoon();
     if (this.#pending.size === 1) this.#holdProcess();
   }
 
@@ -135,7 +143,7 @@ export class Connection {
   #flush(): void {
     this.#unflushed = 0;
     const link = this.#link;
-    if (link === undefined || link.stage === "connecting" || this.#writer.position === 0) return;
+    if (link === undefined || link.stage !== "ready" || this.#writer.position === 0) return;
     this.#writer.sendTo(link.socket);
   }
 
@@ -147,8 +155,16 @@ export class Connection {
     timer.unref();
     const splitter = new FrameSplitter(limits.localFrameBytesMax);
     const socket = connect(path);
-    const stage = "connecting";
-    const link: Link = { socket, path, splitter, timer, retryTimer: undefined, stage };
+    const link: Link = {
+      socket,
+      path,
+      splitter,
+      timer,
+      retryTimer: undefined,
+      readMs: 0,
+      unansweredMs: 0,
+      stage: "connecting",
+    };
     this.#link = link;
     this.#listen(link);
   }
@@ -163,7 +179,6 @@ export class Connection {
       const { trackCountMax } = this.#options;
       if (trackCountMax > 0) encodeTrack(greeting, trackRequestId, trackCountMax);
       socket.write(greeting.written());
-      this.#flush();
     });
     socket.on("data", (chunk: Buffer) => this.#receive(link, chunk));
     let cause: NodeJS.ErrnoException | undefined;
@@ -198,6 +213,7 @@ export class Connection {
   }
 
   #receive(link: Link, chunk: Buffer): void {
+    link.readMs = performance.now();
     link.splitter.feed(chunk);
     while (this.#link === link && link.splitter.next()) {
       const { buffer, start, end } = link.splitter;
@@ -240,11 +256,24 @@ export class Connection {
     }
   }
 
+  /**
+   * A sidecar that is silent although it owes an answer is stopped, or as good as that. One that
+   * asks its peers about the only session that is wanted of it may be silent for a while.
+   */
+  #expired(sentMs: number): void {
+    const link = this.#link;
+    if (link?.stage !== "ready" || link.readMs > sentMs) return;
+    if (link.unansweredMs < link.readMs) link.unansweredMs = sentMs;
+    if (performance.now() - link.unansweredMs <= limits.fetchMsMax) return;
+    this.#fail(link, () => timedOut(this.#options.timeoutMs));
+  }
+
   #greeted(link: Link): void {
     if (link.stage === "ready") return;
     link.stage = "ready";
     clearTimeout(link.timer);
     this.#failures = 0;
+    this.#flush();
     for (const waiter of this.#waiters.splice(0)) waiter.resolve();
     this.#holdProcess();
     this.#announce("connected");

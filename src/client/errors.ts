@@ -11,7 +11,7 @@ import { traceOf } from "../base/error-trace.ts";
  * - `SESSIONCAST_KEYS`: the key file cannot be used, and the keys are as they were;
  * - `SESSIONCAST_PROTOCOL`: client and sidecar do not understand each other;
  * - `SESSIONCAST_UNAVAILABLE`: no sidecar, or the connection broke. A write may have been done;
- * - `SESSIONCAST_TIMEOUT`: no answer in time. A write may have been done;
+ * - `SESSIONCAST_TIMEOUT`: no answer in time. A write may have been done, or be done yet;
  * - `SESSIONCAST_CLOSED`: `close()` was called.
  */
 export type SessioncastErrorCode = ErrorCode | "SESSIONCAST_TIMEOUT" | "SESSIONCAST_CLOSED";
@@ -46,6 +46,11 @@ export function invalid(message: string, cause?: unknown): SessioncastError {
 
 export function unavailable(message: string, cause?: unknown): SessioncastError {
   return new SessioncastError(ErrorCode.unavailable, message, { cause });
+}
+
+export function timedOut(timeoutMs: number): SessioncastError {
+  const message = `the sidecar has not answered within ${timeoutMs} ms`;
+  return new SessioncastError("SESSIONCAST_TIMEOUT", message);
 }
 
 export function malformedReply(): SessioncastError {

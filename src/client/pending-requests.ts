@@ -1,6 +1,6 @@
 import { requestIdMax } from "../api/messages.ts";
 import type { MsgpackReader } from "../api/msgpack-reader.ts";
-import { SessioncastError } from "./errors.ts";
+import { type SessioncastError, timedOut } from "./errors.ts";
 
 export interface PendingRequest<T = unknown> {
   /** Reads the result; throws when it cannot be unpacked. */
@@ -26,13 +26,18 @@ export class PendingRequests {
   readonly #timeoutMs: number;
   readonly #waiting = new Map<number, Waiting>();
   readonly #emptied: () => void;
+  readonly #expired: (sentMs: number) => void;
   #lastId = trackRequestId;
   #timer: NodeJS.Timeout | undefined;
 
-  /** `emptied` is called whenever the last of the requests has been settled. */
-  constructor(timeoutMs: number, emptied: () => void) {
+  /**
+   * `emptied` is called whenever the last of the requests has been settled, `expired` after some
+   * have timed out, of which the last was sent then.
+   */
+  constructor(timeoutMs: number, emptied: () => void, expired: (sentMs: number) => void) {
     this.#timeoutMs = timeoutMs;
     this.#emptied = emptied;
+    this.#expired = expired;
   }
 
   get size(): number {
@@ -82,14 +87,16 @@ export class PendingRequests {
   #expire(): void {
     this.#timer = undefined;
     const nowMs = performance.now();
+    let lastMs: number | undefined;
     for (const [requestId, request] of this.#waiting) {
       if (request.deadlineMs > nowMs) {
         this.#watch(request.deadlineMs - nowMs);
-        return;
+        break;
       }
       this.take(requestId);
-      const message = `the sidecar has not answered within ${this.#timeoutMs} ms`;
-      request.reject(new SessioncastError("SESSIONCAST_TIMEOUT", message));
+      lastMs = request.deadlineMs - this.#timeoutMs;
+      request.reject(timedOut(this.#timeoutMs));
     }
+    if (lastMs !== undefined) this.#expired(lastMs);
   }
 }

@@ -105,9 +105,13 @@ test("a request without an answer times out, and the connection goes on", async 
 
 test("a request that timed out is forgotten", async () => {
   let emptied = 0;
-  const pending = new PendingRequests(1, () => {
-    emptied += 1;
-  });
+  const pending = new PendingRequests(
+    1,
+    () => {
+      emptied += 1;
+    },
+    () => {},
+  );
   const ids: number[] = [];
   const outcomes = [1, 2, 3].map(() => {
     return new Promise((_, reject) => {
