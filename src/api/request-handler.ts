@@ -153,18 +153,22 @@ export class RequestHandler {
         this.#wrote(request, service.rotate(request.id, request.newId), caller);
         break;
       case Verb.list:
-        encodeListReply(writer, requestId, service.list(request.query));
+        if (this.#knowsAll(requestId)) {
+          encodeListReply(writer, requestId, service.list(request.query));
+        }
+        break;
+      case Verb.count:
+        if (this.#knowsAll(requestId)) encodeCountReply(writer, requestId, service.count());
         break;
       case Verb.destroyAll:
-        this.#destroyAll(request, caller, atOnce, noneDestroyed);
+        if (this.#knowsAll(requestId)) {
+          this.#destroyAll(request, caller, atOnce, noneDestroyed);
+        }
         break;
       case Verb.watch:
       case Verb.unwatch:
       case Verb.track:
         this.#feed(request, caller.subscription);
-        break;
-      case Verb.count:
-        encodeCountReply(writer, requestId, service.count());
         break;
       case Verb.stats:
         encodeReportReply(writer, requestId, service.stats());
@@ -201,10 +205,16 @@ export class RequestHandler {
     if (view !== undefined) subscription.read(id);
   }
 
+  /** A node that is joining does not know yet what there is: a part must not be taken for all. */
+  #knowsAll(requestId: number): boolean {
+    const knows = this.#service.knowsAll();
+    if (!knows) this.refuse(requestId, "stillJoining");
+    return knows;
+  }
+
   /**
    * Slice by slice, so that the sessions of one owner, however many, keep nobody waiting; all of
-   * them, whether the client waits for the reply or has gone. A node that is joining does not know
-   * yet what there is to destroy.
+   * them, whether the client waits for the reply or has gone.
    */
   #destroyAll(
     request: DestroyAllRequest,
@@ -214,10 +224,6 @@ export class RequestHandler {
   ): void {
     const { requestId, owner, except } = request;
     const outcome = this.#service.destroyAll(owner, except);
-    if (outcome === undefined) {
-      reply(() => this.refuse(requestId, "stillJoining"));
-      return;
-    }
     const sum = {
       count: before.count + outcome.count,
       stamp: outcome.stamp ?? before.stamp,

@@ -21,6 +21,8 @@ export interface SessionService {
    * and a write on another node may not have arrived; then `fetch` it first.
    */
   knows(id: string, write?: Stamp): boolean;
+  /** Whether what concerns all sessions can be answered truthfully now. */
+  knowsAll(): boolean;
   /** Calls back, later. False: nobody was able to tell. */
   fetch(id: string, write: Stamp | undefined, done: (known: boolean) => void): void;
   /**
@@ -55,8 +57,8 @@ export interface SessionService {
    * one is alive; `applied: false` when there is no session of the old id.
    */
   rotate(id: string, newId: string): WriteOutcome;
-  /** Ends all sessions of an owner but one; undefined: which those are is not known yet. */
-  destroyAll(owner: Value, except: string | undefined): DestroyedAll | undefined;
+  /** Ends all sessions of an owner but one. */
+  destroyAll(owner: Value, except: string | undefined): DestroyedAll;
   /** Has changes of sessions told, by clients here and by peers; undefined: no more. */
   observe(observer: Observer | undefined): void;
   list(query: ListQuery): ListPage;

@@ -19,7 +19,7 @@ export function reportError(error: unknown): number {
     return 1;
   }
   if (isSessioncastError(error)) {
-    const remedy = isDenied(error.cause) ? remedyOfDenied : remedies.get(error.code);
+    const remedy = remedyOf(error);
     printError(`sessioncast: ${sentences(error.message, remedy)} (${error.code})`);
     return 1;
   }
@@ -40,6 +40,12 @@ const remedies: ReadonlyMap<string, string> = new Map([
   ["SESSIONCAST_PROTOCOL", "Use the same version of sessioncast for the sidecar and this command"],
 ]);
 
+function remedyOf(error: CodedError): string | undefined {
+  if (isDenied(error.cause)) return remedyOfDenied;
+  return error.message.includes("just started") ? remedyOfStarted : remedies.get(error.code);
+}
+
+const remedyOfStarted = "Try again in a moment; sessioncast stats shows when its state is ready";
 const remedyOfDenied = "Run this as a user who is in the group of the socket and its directory";
 
 /** The sidecar may well run; see `local.socketMode`. */

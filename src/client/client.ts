@@ -214,7 +214,7 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
     return this.#watches.add(this.#connection, prefix, listener);
   }
 
-  /** A page of the sessions of this node, in the order of their ids. */
+  /** A page of the sessions of this node, in the order of their ids. Rejects as `destroyAll`. */
   async list(options: ListOptions = {}): Promise<SessionList> {
     const { prefix = "", owner, limit = limits.listPageMax, cursor = "" } = options;
     [prefix, cursor].forEach(requireText);
@@ -231,7 +231,7 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
     return page.cursor === "" ? { sessions } : { sessions, cursor: page.cursor };
   }
 
-  /** How many sessions are alive. */
+  /** How many sessions are alive. Rejects as `destroyAll` does. */
   count(): Promise<number> {
     return this.#connection.request(
       (writer, requestId) => encodePlain(writer, requestId, Verb.count),

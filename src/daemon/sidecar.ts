@@ -115,6 +115,7 @@ function sessionService(
   return {
     ...about,
     knows: (id, write) => replica.knows(id, write),
+    knowsAll: () => replica.phase !== "joining",
     fetch: (id, write, done) => driver.fetch(id, write, done),
     confirm: (id, ack, done) => driver.confirm(id, ack, done),
     get: (id) => replica.get(id, driver.now()),
@@ -126,10 +127,7 @@ function sessionService(
     touch: (id, idleMs) => written(replica.touch(id, idleMs, driver.now())),
     destroy: (id) => written(replica.destroy(id, driver.now())),
     rotate: (id, newId) => written(replica.rotate(id, newId, driver.now())),
-    destroyAll: (owner, except) => {
-      if (replica.phase === "joining") return undefined;
-      return written(replica.destroyAll(owner, except, driver.now()));
-    },
+    destroyAll: (owner, except) => written(replica.destroyAll(owner, except, driver.now())),
     observe: (observer) => {
       replica.store.observer = observer;
     },

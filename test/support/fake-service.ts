@@ -47,6 +47,10 @@ export class FakeService implements SessionService {
     return !this.unknown.has(id);
   }
 
+  knowsAll(): boolean {
+    return this.state !== "joining";
+  }
+
   fetch(id: string, _write: Stamp | undefined, done: (known: boolean) => void): void {
     this.unknown.set(id, done);
   }
@@ -124,9 +128,8 @@ export class FakeService implements SessionService {
   /** As many as one call of destroyAll ends. */
   destroyAllMax = Number.POSITIVE_INFINITY;
 
-  destroyAll(owner: Value, except: string | undefined): DestroyedAll | undefined {
+  destroyAll(owner: Value, except: string | undefined): DestroyedAll {
     this.calls.push("destroyAll");
-    if (this.state !== "ready") return undefined;
     const owned = [...this.#sessions].filter(
       ([id, { attributes }]) => attributes.get(ownerName) === owner && id !== except,
     );

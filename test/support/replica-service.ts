@@ -22,6 +22,7 @@ export class ReplicaService {
       hello: () => ({ version: "0", node: "self", cluster: "c", state: replica.phase }),
       stats: () => ({ ...replica.counters, buffers: replica.buffers }),
       knows: (id, write) => replica.knows(id, write),
+      knowsAll: () => replica.phase !== "joining",
       fetch: (_id, _write, done) => this.#waiting.push(() => done(false)),
       confirm: (id, ack, done) => {
         const ticket = replica.confirm(id, ack, lone.now);

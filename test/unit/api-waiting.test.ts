@@ -1,5 +1,7 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
+import { SessioncastStore } from "../../src/adapters/express.ts";
+import { reportError } from "../../src/cli/report-error.ts";
 import { connect } from "../../src/client/connect.ts";
 import { serveFake } from "../support/local-server.ts";
 import { frameOf, RawClient } from "../support/raw-client.ts";
@@ -132,4 +134,30 @@ test("the reply to a destroyAll of several slices tells of all of them", async (
   for (const id of ["a", "b", "c", "d", "e"]) await client.create(id, {}, { owner: "ada" });
   assert.equal((await client.destroyAll({ owner: "ada", except: "c" })).count, 4);
   assert.notEqual(await client.get("c"), undefined);
+});
+
+test("what concerns all sessions is refused until all are known", async (t) => {
+  const { path, service, server } = await serveFake(t);
+  const client = await connect({ socket: path, timeoutMs });
+  t.after(() => client.close());
+  await client.create("s", {}, { owner: "ada" });
+  service.state = "joining";
+  const unavailable = { code: "SESSIONCAST_UNAVAILABLE" };
+  await assert.rejects(client.list(), unavailable);
+  await assert.rejects(client.count(), unavailable);
+  const error = await client.destroyAll({ owner: "ada" }).catch((reason) => reason);
+  assert.equal(error.code, unavailable.code);
+  assert.equal(server.counters.refusals.stillJoining, 3);
+  const written = t.mock.method(process.stderr, "write", () => true);
+  reportError(error);
+  written.mock.restore();
+  assert.match(String(written.mock.calls[0]?.arguments[0]), /not know yet\. Try again/);
+  const store = new SessioncastStore({ client });
+  for (const ask of ["all", "length", "clear"] as const) {
+    const failure = await new Promise((resolve) => store[ask](resolve));
+    assert.equal((failure as { code?: string } | null)?.code, unavailable.code, ask);
+  }
+  service.state = "ready";
+  assert.equal(await client.count(), 1);
+  assert.equal((await client.destroyAll({ owner: "ada" })).count, 1);
 });
