@@ -18,20 +18,13 @@ export class Issued {
       );
       this.#contents.set(name, cell.content);
     }
-    const join = this.#joins.get(id) ?? new ModelSession();
-    join.joinCells(cells);
-    this.#joins.set(id, join);
-    const writes = this.#writes.get(id);
-    if (writes === undefined) this.#writes.set(id, [cells]);
-    else writes.push(cells);
+    this.#note(id, cells);
   }
 
   /** The clock that stamped this was wrong: its time and its end have been corrected. */
   restamped(id: string, cells: readonly (readonly [string, Cell])[]): void {
     for (const [key, cell] of cells) this.#contents.set(nameOf(id, key, cell), cell.content);
-    const join = this.#joins.get(id) ?? new ModelSession();
-    join.joinCells(cells);
-    this.#joins.set(id, join);
+    this.#note(id, cells);
   }
 
   /** A state together with each write to the session, by whomever, that changes it. */
@@ -56,6 +49,15 @@ export class Issued {
       hold(content !== undefined, "nothing-made-up", () => `nobody wrote this ${key} of ${id}`);
       hold(content === cell.content, "nothing-made-up", () => `${key} of ${id} was changed`);
     }
+  }
+
+  #note(id: string, cells: readonly (readonly [string, Cell])[]): void {
+    const join = this.#joins.get(id) ?? new ModelSession();
+    join.joinCells(cells);
+    this.#joins.set(id, join);
+    const writes = this.#writes.get(id);
+    if (writes === undefined) this.#writes.set(id, [cells]);
+    else writes.push(cells);
   }
 }
 
