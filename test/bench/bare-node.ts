@@ -7,13 +7,16 @@ import { createServer, type Socket } from "node:net";
  * this machine and this runtime could do at best, at the moment of the run.
  *
  * A frame on the socket is u16 length, u8 length of the id, id, value; its answer is one octet. An
- * empty id asks how many updates were applied and what they cost: a line of JSON.
+ * empty id asks how many updates were applied and what they cost: a line of JSON. With any value it
+ * asks for an octet at each update that arrives from now on.
  */
 const [socketPath = "", portText = "0", group = ""] = process.argv.slice(2);
 const port = Number(portText);
 const datagramBytesMax = 1_372;
 const bundle = Buffer.alloc(datagramBytesMax);
 const held = new Map<string, string>();
+const watchers: Socket[] = [];
+const oneOctet = Buffer.alloc(1, 1);
 let filled = 0;
 let flushing = false;
 let applied = 0;
@@ -27,7 +30,10 @@ const incoming = createSocket({ type: "udp4", reuseAddr: true, recvBufferSize: 4
 
 incoming.on("message", (datagram, source) => {
   if (source.port === outgoing.address().port) return;
-  for (let at = 0; at < datagram.length; ) at = take(datagram, at);
+  for (let at = 0; at < datagram.length; ) {
+    at = take(datagram, at);
+    for (const watcher of watchers) watcher.write(oneOctet);
+  }
 });
 incoming.bind({ port, address: group, exclusive: true }, () => {
   incoming.addMembership(group, "127.0.0.1");
@@ -54,8 +60,10 @@ function serve(socket: Socket): void {
     while (at + 2 <= bytes.length) {
       const end = at + 2 + bytes.readUInt16BE(at);
       if (end > bytes.length) break;
-      if (bytes[at + 2] === 0) report(socket);
-      else {
+      if (bytes[at + 2] === 0) {
+        if (end > at + 3) watchers.push(socket);
+        else report(socket);
+      } else {
         take(bytes, at);
         append(bytes.subarray(at, end));
         answers += 1;

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import { freeUdpPort } from "../support/sidecar-process.ts";
+import { ids, value } from "./patch-load.ts";
 
 const nodePath = fileURLToPath(new URL("./bare-node.js", import.meta.url));
 const group = "239.255.83.68";
@@ -27,6 +28,7 @@ export interface BareRun {
 export class BarePipeline {
   readonly #directory = mkdtempSync(join(tmpdir(), "sessioncast-bare-"));
   readonly #children: ChildProcess[] = [];
+  readonly #paths: string[] = [];
   readonly #connections: BareConnection[] = [];
 
   static async open(nodes: number): Promise<BarePipeline> {
@@ -41,9 +43,8 @@ export class BarePipeline {
     const child = fork(nodePath, [path, String(port), group]);
     this.#children.push(child);
     await once(child, "message");
-    const socket = connect(path);
-    await once(socket, "connect");
-    this.#connections.push(new BareConnection(socket));
+    this.#paths.push(path);
+    this.#connections.push(await BareConnection.open(path));
   }
 
   /** Writes so many updates through the first node; ends when every node has applied them. */
@@ -70,21 +71,21 @@ export class BarePipeline {
     };
   }
 
-  /** From before a write on the first node until the last one says that it has it; microseconds. */
+  /** From before a write on the first node until the last one tells of it; microseconds. */
   async loneWrites(count: number): Promise<number[]> {
-    const [writer] = this.#connections;
-    const reader = this.#connections.at(-1);
     const samples: number[] = [];
-    if (writer === undefined || reader === undefined) return samples;
-    let { applied } = await reader.report();
+    const writer = this.#connections[0] as BareConnection;
+    const watcher = await BareConnection.open(this.#paths.at(-1) as string);
+    watcher.watch();
     for (let index = 0; index < count; index++) {
       const startMs = performance.now();
+      const told = watcher.told();
       const written = writer.write(1, 1);
-      const before = applied;
-      while (applied === before) ({ applied } = await reader.report());
+      await told;
       samples.push((performance.now() - startMs) * 1_000);
       await written;
     }
+    watcher.close();
     return samples;
   }
 
@@ -103,12 +104,10 @@ export class BarePipeline {
   }
 }
 
-const sessionCount = 10_000;
-
 /** One frame for each session, with a value of 100 octets. */
-const frames = Array.from({ length: sessionCount }, (_, index) => {
-  const id = Buffer.from(`s${index}`);
-  const body = Buffer.concat([Buffer.from([id.length]), id, Buffer.alloc(100, "v")]);
+const frames = ids.map((text) => {
+  const id = Buffer.from(text);
+  const body = Buffer.concat([Buffer.from([id.length]), id, Buffer.from(value)]);
   const length = Buffer.alloc(2);
   length.writeUInt16BE(body.length);
   return Buffer.concat([length, body]);
@@ -119,7 +118,13 @@ class BareConnection {
   #onAnswers: (answers: number) => void = () => {};
   #onReport: (report: BareReport) => void = () => {};
 
-  constructor(socket: Socket) {
+  static async open(path: string): Promise<BareConnection> {
+    const socket = connect(path);
+    await once(socket, "connect");
+    return new BareConnection(socket);
+  }
+
+  private constructor(socket: Socket) {
     this.#socket = socket;
     socket.on("data", (bytes: Buffer) => {
       const text = bytes.indexOf("{");
@@ -135,7 +140,7 @@ class BareConnection {
     const send = (count: number) => {
       const end = Math.min(sent + count, updates);
       const batch: Buffer[] = [];
-      for (; sent < end; sent++) batch.push(frames[sent % sessionCount] as Buffer);
+      for (; sent < end; sent++) batch.push(frames[sent % frames.length] as Buffer);
       if (batch.length > 0) this.#socket.write(Buffer.concat(batch));
     };
     return new Promise((resolve) => {
@@ -145,6 +150,17 @@ class BareConnection {
         if (answered >= updates) resolve();
       };
       send(inFlight);
+    });
+  }
+
+  /** From now on this connection is told of what arrives at its node. */
+  watch(): void {
+    this.#socket.write(Buffer.from([0, 2, 0, 1]));
+  }
+
+  told(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onAnswers = () => resolve();
     });
   }
 

@@ -3,8 +3,8 @@ import { KeyFiles } from "../support/key-files.ts";
 import { type LabHost, NetworkLab, withoutLab } from "../support/network-lab.ts";
 import { ProcessCluster, type SidecarProcess } from "../support/sidecar-process.ts";
 import { median, pipelined, round, withSpread } from "./measure.ts";
-import { PatchLoad } from "./patch-load.ts";
-import { ids, inFlight, sessionCount, throughput, value } from "./replication.ts";
+import { ids, inFlight, PatchLoad, value } from "./patch-load.ts";
+import { throughput } from "./replication.ts";
 
 export interface FloodResult {
   readonly mode: AttackMode;
@@ -53,8 +53,8 @@ export async function benchFlood(
     }
     const writer = cluster.nodes[0] as SidecarProcess;
     const client = await writer.client();
-    await pipelined(sessionCount, inFlight, (index) => client.create(ids[index] ?? "", { value }));
-    await cluster.converged(sessionCount);
+    await pipelined(ids.length, inFlight, (index) => client.create(ids[index] ?? "", { value }));
+    await cluster.converged(ids.length);
     const load = await PatchLoad.open(writer.socket, ids, value);
     const site = { cluster, load, stranger, options };
     await rate(site);

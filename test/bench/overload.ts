@@ -1,7 +1,8 @@
 import { performance } from "node:perf_hooks";
 import { setTimeout as pause } from "node:timers/promises";
-import type { Client } from "../../src/client/connect.ts";
-import { connect } from "../../src/client/connect.ts";
+import { fileURLToPath } from "node:url";
+import { type Client, connect } from "../../src/client/connect.ts";
+import { NodeProcess } from "../support/node-process.ts";
 import { ProcessCluster, type SidecarProcess, type Stats } from "../support/sidecar-process.ts";
 import { percentile, pipelined, round } from "./measure.ts";
 
@@ -18,12 +19,20 @@ export interface OverloadResult {
 }
 
 const nodeCount = 3;
-const sessionCount = 10_000;
 /** About a thousand updates of 125 octets a second leave; ten thousand are offered. */
 const rateBytesPerSecondMax = 131_072;
 const offeredPerSecond = (10 * rateBytesPerSecondMax) / 125;
-const sliceMs = 10;
 const value = "v".repeat(100);
+const ids = Array.from({ length: 10_000 }, (_, index) => `s${index}`);
+const loadPath = fileURLToPath(new URL("./overload-load.js", import.meta.url));
+
+/** What `overload-load.ts` is asked to do. */
+export interface OverloadTask {
+  readonly ids: readonly string[];
+  readonly value: string;
+  readonly perSecond: number;
+  readonly seconds: number;
+}
 
 /**
  * Ten times as many updates a second as the writer may send, for a while: its memory, what a reader
@@ -35,25 +44,27 @@ export async function benchOverload(
 ): Promise<OverloadResult[]> {
   const cluster = await ProcessCluster.open();
   const rate = { SESSIONCAST_GOSSIP_RATE_BYTES_PER_SECOND_MAX: String(rateBytesPerSecondMax) };
+  let load: NodeProcess | undefined;
   try {
     for (let index = 0; index < nodeCount; index++) await cluster.add(`n${index}`, rate).start();
     const writer = cluster.nodes[0] as SidecarProcess;
-    const client = await writer.client();
     const reader = await connect({ socket: writer.socket, timeoutMs: 60_000 });
-    await pipelined(sessionCount, 64, (index) => client.set(idOf(index), { value }));
-    await cluster.converged(sessionCount);
+    await pipelined(ids.length, 64, (index) => reader.set(ids[index] as string, { value }));
+    await cluster.converged(ids.length);
+    load = (await NodeProcess.start(loadPath, [writer.socket])).process;
     const idle = await readFor(reader, (options.seconds * 1_000) / 2);
     const resident = [await residentOf(cluster)];
     const before = await writer.stats();
-    const load = offer(client, options.seconds);
+    const task = { ids, value, perSecond: offeredPerSecond, seconds: options.seconds };
+    const offering = load.ask<number>(task satisfies OverloadTask);
     const busy = readFor(reader, options.seconds * 1_000);
     await pause((options.seconds * 1_000) / 2);
     resident.push(await residentOf(cluster));
-    const offered = await load;
+    const offered = await offering;
     const endMs = performance.now();
     resident.push(await residentOf(cluster));
     const { stream } = await writer.stats();
-    await cluster.converged(sessionCount);
+    await cluster.converged(ids.length);
     const convergedAfterMs = performance.now() - endMs;
     await reader.close();
     const result = {
@@ -74,24 +85,9 @@ export async function benchOverload(
     report(result, print);
     return [result];
   } finally {
+    await load?.kill();
     await cluster.close();
   }
-}
-
-/** Updates at the offered rate, whatever becomes of them; returns how many there were. */
-async function offer(client: Client, seconds: number): Promise<number> {
-  const startMs = performance.now();
-  let written = 0;
-  let answered = Promise.resolve<unknown>(undefined);
-  while (performance.now() - startMs < seconds * 1_000) {
-    const due = ((performance.now() - startMs) * offeredPerSecond) / 1_000;
-    for (; written < due; written++) {
-      answered = client.patch(idOf(written), { set: { value: value + written } });
-    }
-    await answered;
-    await pause(sliceMs);
-  }
-  return written;
 }
 
 /** Reads one session after the other; how long each took. */
@@ -100,7 +96,7 @@ async function readFor(reader: Client, ms: number): Promise<number[]> {
   const samples: number[] = [];
   while (performance.now() < endMs) {
     const startMs = performance.now();
-    await reader.get(idOf(samples.length * 7));
+    await reader.get(ids[(samples.length * 7) % ids.length] as string);
     samples.push((performance.now() - startMs) * 1_000);
     await pause(1);
   }
@@ -123,8 +119,4 @@ function report(result: OverloadResult, print: (line: string) => void): void {
   );
   print(`  local read p99, us          ${readP99Micros.idle} idle, ${readP99Micros.underOverload}`);
   print(`  converged after, ms         ${result.convergedAfterMs}`);
-}
-
-function idOf(index: number): string {
-  return `s${index % sessionCount}`;
 }

@@ -5,6 +5,11 @@ import { FrameSplitter } from "../../src/api/framing.ts";
 import { Status, Verb } from "../../src/api/messages.ts";
 import { frameOf, helloFrame } from "../support/raw-client.ts";
 
+/** What replication is measured with: sessions of one attribute, and a new value for each in turn. */
+export const ids: readonly string[] = Array.from({ length: 200_000 }, (_, index) => `s${index}`);
+export const value = "v".repeat(100);
+export const inFlight = 512;
+
 /**
  * Writes to a sidecar at the least cost: requests are made before, and of a reply only its place
  * and its status are looked at. What is measured shares two cores with what it measures, and the

@@ -4,7 +4,7 @@ import type { Client } from "../../src/client/connect.ts";
 import { ProcessCluster, type SidecarProcess, type Stats } from "../support/sidecar-process.ts";
 import { BarePipeline, type BareRun } from "./bare-pipeline.ts";
 import { median, percentile, pipelined, round, withSpread } from "./measure.ts";
-import { PatchLoad } from "./patch-load.ts";
+import { ids, inFlight, PatchLoad, value } from "./patch-load.ts";
 
 export interface ReplicationOptions {
   readonly nodes: readonly number[];
@@ -28,11 +28,6 @@ export interface ReplicationResult {
 }
 
 export type Run = BareRun;
-
-export const sessionCount = 200_000;
-export const inFlight = 512;
-export const value = "v".repeat(100);
-export const ids = Array.from({ length: sessionCount }, (_, index) => idOf(index));
 
 /**
  * Real sidecars on loopback, one process that writes (see patch-load.ts). Each update sets one
@@ -68,8 +63,8 @@ async function benchCluster(
 ): Promise<ReplicationResult> {
   const writer = cluster.nodes[0] as SidecarProcess;
   const client = await writer.client();
-  await pipelined(sessionCount, inFlight, (index) => client.create(idOf(index), { value }));
-  await cluster.converged(sessionCount);
+  await pipelined(ids.length, inFlight, (index) => client.create(ids[index] as string, { value }));
+  await cluster.converged(ids.length);
   const load = await PatchLoad.open(writer.socket, ids, value);
   await throughput(cluster, load, options.updates);
   await bare.run(options.updates, inFlight);
@@ -208,8 +203,10 @@ export async function benchLoss(
 async function convergingRun(cluster: ProcessCluster, updates: number): Promise<number> {
   const client = await (cluster.nodes[0] as SidecarProcess).client();
   const startMs = performance.now();
-  await pipelined(updates, inFlight, (index) => client.set(idOf(index), { value, index }));
-  await cluster.converged(Math.min(updates, sessionCount));
+  await pipelined(updates, inFlight, (index) =>
+    client.set(ids[index % ids.length] as string, { value, index }),
+  );
+  await cluster.converged(Math.min(updates, ids.length));
   return (updates / (performance.now() - startMs)) * 1_000;
 }
 
@@ -233,29 +230,31 @@ async function allApplied(
   }
 }
 
-/** From before the write on one node until a read on the last node shows it. */
+/** From before the write on one node until an app beside the last node is told of it. */
 async function loneWrites(
   cluster: ProcessCluster,
   client: Client,
   count: number,
 ): Promise<number[]> {
-  const reader = await (cluster.nodes.at(-1) as SidecarProcess).client();
+  const watcher = await (cluster.nodes.at(-1) as SidecarProcess).client();
+  const id = ids[0] as string;
+  let told = () => {};
+  const watch = await watcher.watch({ prefix: id }, (event) => {
+    if (event.id === id) told();
+  });
   const samples: number[] = [];
   for (let index = 0; index < count; index++) {
     const startMs = performance.now();
-    const written = client.patch("s0", { set: { index } });
-    for (;;) {
-      const session = await reader.get<{ index: number }>("s0");
-      if (session?.attributes.index === index) break;
-    }
+    const seen = new Promise<void>((resolve) => {
+      told = resolve;
+    });
+    const written = client.patch(id, { set: { index } });
+    await seen;
     samples.push((performance.now() - startMs) * 1_000);
     await written;
   }
+  await watch.close();
   return samples;
-}
-
-function idOf(index: number): string {
-  return `s${index % sessionCount}`;
 }
 
 function statsOf(cluster: ProcessCluster): Promise<Stats[]> {

@@ -1,8 +1,8 @@
 import { KeyFiles } from "../support/key-files.ts";
 import { ProcessCluster, type SidecarProcess } from "../support/sidecar-process.ts";
 import { median, pipelined, round, withSpread } from "./measure.ts";
-import { PatchLoad } from "./patch-load.ts";
-import { ids, inFlight, type Run, sessionCount, throughput, value } from "./replication.ts";
+import { ids, inFlight, PatchLoad, value } from "./patch-load.ts";
+import { type Run, throughput } from "./replication.ts";
 
 export interface SealingResult {
   readonly nodes: number;
@@ -77,7 +77,7 @@ async function openSide(sealed: boolean): Promise<Side> {
   }
   const writer = cluster.nodes[0] as SidecarProcess;
   const client = await writer.client();
-  await pipelined(sessionCount, inFlight, (index) => client.create(ids[index] ?? "", { value }));
-  await cluster.converged(sessionCount);
+  await pipelined(ids.length, inFlight, (index) => client.create(ids[index] ?? "", { value }));
+  await cluster.converged(ids.length);
   return { cluster, load: await PatchLoad.open(writer.socket, ids, value), runs: [] };
 }
