@@ -195,6 +195,39 @@ test("a node killed under load comes back with everything", { skip }, async (t) 
   await demandWhole(place, writers);
 });
 
+test("what a peer confirmed outlives a writer that is cut off under load", { skip }, async (t) => {
+  const place = await site(t, 3);
+  await startAll(place);
+  const [writer, ...survivors] = place.nodes;
+  const [host, ...others] = place.lab.hosts;
+  assert(writer && host);
+  const client = await writer.client();
+  const confirmed: string[] = [];
+  const write = async (id: string) => {
+    const { confirmations = 0 } = await client.create(id, {}, { ack: 1, ackTimeoutMs: 10_000 });
+    if (confirmations > 0) confirmed.push(id);
+  };
+  const load = (name: string) =>
+    Array.from({ length: inFlight }, (_, at) => write(`${name}-${at}`));
+  for (let burst = 0; burst < 10; burst++) await Promise.all(load(`heard-${burst}`));
+  const last = [...load("last")];
+  place.lab.part([host], others);
+  last.push(...load("unheard"));
+  const outcomes = Promise.allSettled(last);
+  await eventually(
+    async () => ((await writer.stats()).confirmations.asked ?? 0) === 12 * inFlight,
+    "all is written there",
+  );
+  await writer.kill("SIGKILL");
+  await outcomes;
+  assert(confirmed.length >= 10 * inFlight, "those before were confirmed");
+  assert(!confirmed.some((id) => id.startsWith("unheard")), "nobody heard those");
+  for (const survivor of survivors) {
+    const reader = await survivor.client();
+    for (const id of confirmed) assert(await reader.get(id), `${id} is on ${survivor.node}`);
+  }
+});
+
 test("a node frozen under load catches up when it thaws", { skip }, async (t) => {
   const place = await site(t, 3);
   await startAll(place);
