@@ -5,7 +5,7 @@ import { FrameSplitter } from "../../src/api/framing.ts";
 import { Status, Verb } from "../../src/api/messages.ts";
 import { frameOf, helloFrame } from "../support/raw-client.ts";
 
-/** What replication is measured with: sessions of one attribute, and a new value for each in turn. */
+/** What replication is measured with: sessions with one attribute that is set in turn. */
 export const ids: readonly string[] = Array.from({ length: 200_000 }, (_, index) => `s${index}`);
 export const value = "v".repeat(100);
 export const inFlight = 512;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Prng } from "../../src/base/prng.ts";
+import { leafLevel } from "../../src/core/store/digest-trie.ts";
 import { type Frame, Tag } from "../../src/protocol/frames.ts";
 import { fragmentBytesMax, limits } from "../../src/protocol/limits.ts";
 import { stampTimeOf, stampWallMs } from "../../src/session/stamp.ts";
@@ -327,22 +328,43 @@ test("stores with nothing in common tell some leaves a second, and pull the rest
   for (let number = 0; number < 60_000; number++) {
     lone.replica.create(`s${number}`, [], byDefault, lone.now);
   }
-  const talk = () => {
+  const talk = (nodes = 4_096) => {
     lone.outbox.takeSent();
-    for (let prefix = 0; prefix < 4_096; prefix++) {
+    for (let prefix = 0; prefix < nodes; prefix++) {
       const children = new Array<number>(32).fill(1);
       lone.receive({ tag: Tag.digest, level: 3, nodes: [{ prefix, children }] });
     }
     const told = lone.outbox.framesOf(Tag.leaves).flatMap(({ leaves }) => leaves).length;
-    const offered = lone.outbox.framesOf(Tag.offer).flatMap(({ ranges }) => ranges).length;
-    return { told, offered };
+    return { told, offered: lone.outbox.framesOf(Tag.offer).flatMap(({ ranges }) => ranges) };
   };
   const first = talk();
   assert.equal(first.told, limits.leavesToldPerRoundMax);
-  assert(first.offered > 30_000, `${first.offered}`);
-  assert.equal(talk().told, 0);
+  // Sixteen leaves under one name: all that differs fits the peer's queue.
+  assert(first.offered.length < limits.rangesWaitingMax, `${first.offered.length}`);
+  const whole = first.offered.filter(({ level }) => level === 3);
+  assert(whole.length >= 4_096 - limits.leavesToldPerRoundMax / 8, `${whole.length}`);
+  assert.deepEqual(talk(1), { told: 0, offered: [{ level: 3, prefix: 0 }] });
+  assert(lone.replica.counters.reconcile.rangesDropped === 0);
   lone.pass(limits.roundEveryMs);
   assert.equal(talk().told, limits.leavesToldPerRoundMax);
+});
+
+test("where few of a node's leaves differ, beyond what is told, these are pulled", () => {
+  const lone = withReadyPeer();
+  for (let number = 0; number < 60_000; number++) {
+    lone.replica.create(`s${number}`, [], byDefault, lone.now);
+  }
+  const { trie } = lone.replica.store;
+  const talk = (prefix: number, differing: number) => {
+    lone.outbox.takeSent();
+    const children = trie.children(3, prefix);
+    for (let child = 0; child < differing; child++) children[child * 2] = 1;
+    lone.receive({ tag: Tag.digest, level: 3, nodes: [{ prefix, children }] });
+    return lone.outbox.framesOf(Tag.offer).flatMap(({ ranges }) => ranges);
+  };
+  for (let prefix = 0; prefix < limits.leavesToldPerRoundMax / 8; prefix++) talk(prefix, 16);
+  assert(talk(4_095, 8).every(({ level }) => level === leafLevel));
+  assert.deepEqual(talk(4_094, 9), [{ level: 3, prefix: 4_094 }]);
 });
 
 test("a range that waits to be pulled is not asked for twice", () => {

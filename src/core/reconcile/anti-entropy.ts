@@ -18,6 +18,13 @@ import type { IncomingTransfer } from "./incoming-transfer.ts";
 import { digestOfLeaf, framesOfLeaves, rangesAhead } from "./leaf-digest.ts";
 import type { Puller } from "./puller.ts";
 
+/** Part of the trie that is not the same here and there, and who has anything in it. */
+interface Difference {
+  readonly range: TrieRange;
+  readonly iHave: boolean;
+  readonly peerHas: boolean;
+}
+
 /**
  * The last line of convergence: whatever deltas and repair missed, comparing digests finds. Roots
  * ride in every heartbeat. When a peer's differs for longer than repair needs, a round walks the
@@ -102,18 +109,10 @@ export class AntiEntropy {
     const wanted: TrieRange[] = [];
     const offered: TrieRange[] = [];
     for (const node of digest.nodes) {
-      const mine = this.#store.trie.children(digest.level, node.prefix);
-      for (let child = 0; child < 16; child++) {
-        const iHave = mine[child * 2] !== 0 || mine[child * 2 + 1] !== 0;
-        const peerHas = node.children[child * 2] !== 0 || node.children[child * 2 + 1] !== 0;
-        const equal =
-          mine[child * 2] === node.children[child * 2] &&
-          mine[child * 2 + 1] === node.children[child * 2 + 1];
-        if (equal) continue;
-        const range = { level: digest.level + 1, prefix: node.prefix * 16 + child };
-        const isLeaf = range.level === leafLevel && iHave && peerHas;
+      for (const { range, iHave, peerHas } of this.#differing(peer, digest.level, node, nowMs)) {
+        const isShared = iHave && peerHas;
         const told =
-          isLeaf && this.#mayTell(peer, nowMs)
+          isShared && range.level === leafLevel && this.#mayTell(peer, nowMs)
             ? digestOfLeaf(this.#store, range.prefix)
             : undefined;
         if (told !== undefined) {
@@ -121,7 +120,7 @@ export class AntiEntropy {
           peer.leavesTold += 1;
         }
         // A subtree that one side lacks altogether is not worth walking.
-        else if (range.level === leafLevel || !iHave || !peerHas) {
+        else if (!isShared || range.level === leafLevel || range.level === digest.level) {
           if (peerHas) wanted.push(range);
           if (iHave) offered.push(range);
         } else if (next.length < limits.digestNodesPerRoundMax) {
@@ -135,6 +134,32 @@ export class AntiEntropy {
       this.#outbox.unicast(peer.address, [{ tag: Tag.leaves, leaves: some }]);
     }
     this.#exchange(peer, wanted, offered, nowMs);
+  }
+
+  /**
+   * The children of a node that are not the same on both sides; or the node itself instead, if they
+   * are leaves, most of them differ, and too many are told already: one name is shorter than many.
+   */
+  #differing(peer: Peer, level: number, node: DigestNode, nowMs: number): Difference[] {
+    const mine = this.#store.trie.children(level, node.prefix);
+    const differing: Difference[] = [];
+    for (let child = 0; child < 16; child++) {
+      const [high, low] = [mine[child * 2], mine[child * 2 + 1]];
+      const [peerHigh, peerLow] = [node.children[child * 2], node.children[child * 2 + 1]];
+      if (high === peerHigh && low === peerLow) continue;
+      const range = { level: level + 1, prefix: node.prefix * 16 + child };
+      const [iHave, peerHas] = [high !== 0 || low !== 0, peerHigh !== 0 || peerLow !== 0];
+      differing.push({ range, iHave, peerHas });
+    }
+    const isMost = level + 1 === leafLevel && differing.length > 8;
+    if (!isMost || this.#mayTell(peer, nowMs)) return differing;
+    return [
+      {
+        range: { level, prefix: node.prefix },
+        iHave: differing.some(({ iHave }) => iHave),
+        peerHas: differing.some(({ peerHas }) => peerHas),
+      },
+    ];
   }
 
   /** The last step: what differs in these leaves, record by record. */

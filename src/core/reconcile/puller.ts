@@ -26,7 +26,8 @@ export class Puller {
   readonly #hooks: PullerHooks;
   readonly #transfers = new Map<number, IncomingTransfer>();
   readonly #joins = new Set<IncomingTransfer>();
-  readonly #waiting = new Map<Peer, TrieRange[]>();
+  /** By `keyOf`, in the order in which they were found. */
+  readonly #waiting = new Map<Peer, Map<number, TrieRange>>();
 
   constructor(prng: Prng, outbox: Outbox, counters: Counters, hooks: PullerHooks) {
     this.#prng = prng;
@@ -41,13 +42,14 @@ export class Puller {
    */
   pull(peer: Peer, ranges: readonly TrieRange[], nowMs: number): void {
     if (ranges.length === 0) return;
-    const waiting = this.#waiting.get(peer) ?? [];
-    const known = new Set(waiting.map(keyOf));
-    const more = known.size === 0 ? ranges : ranges.filter((range) => !known.has(keyOf(range)));
-    const room = limits.rangesWaitingMax - waiting.length;
-    waiting.push(...more.slice(0, room));
-    // What finds no room is found again by the next round.
-    this.#counters.reconcile.rangesDropped += Math.max(0, more.length - room);
+    const waiting = this.#waiting.get(peer) ?? new Map<number, TrieRange>();
+    for (const range of ranges) {
+      const key = keyOf(range);
+      if (waiting.has(key)) continue;
+      if (waiting.size < limits.rangesWaitingMax) waiting.set(key, range);
+      // What finds no room is found again by the next round.
+      else this.#counters.reconcile.rangesDropped += 1;
+    }
     this.#waiting.set(peer, waiting);
     this.#startWaiting(nowMs);
   }
@@ -141,9 +143,14 @@ export class Puller {
       const others = [...this.#transfers.values()].filter((one) => !this.#joins.has(one));
       if (others.length >= limits.transferIncomingMax) return;
       if (others.some((transfer) => transfer.peer === peer)) continue;
-      const asked = ranges.splice(0, limits.rangesPerFrameMax);
-      if (ranges.length === 0) this.#waiting.delete(peer);
-      this.#begin(peer, asked, nowMs);
+      const asked = [...ranges].slice(0, limits.rangesPerFrameMax);
+      for (const [key] of asked) ranges.delete(key);
+      if (ranges.size === 0) this.#waiting.delete(peer);
+      this.#begin(
+        peer,
+        asked.map(([, range]) => range),
+        nowMs,
+      );
     }
   }
 
