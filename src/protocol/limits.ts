@@ -23,6 +23,8 @@ export const limits = {
   keyFileBytesMax: 16_384,
   /** Sub-keys of boots that are kept; how many unknown ones are tried at once, and over time. */
   subKeysMax: 8_704,
+  /** How exactly it is known which was used longest ago. */
+  subKeyMoveMs: 50,
   bootTrialsBurst: 64,
   bootTrialsPerMs: 3,
   /** Who had to leave such datagrams unopened so long ago does not believe to be alone. */
@@ -359,7 +361,8 @@ assert(
   "what was taken of a peer is stale by the time its window is forgotten",
 );
 assert(
-  limits.subKeysMax > limits.bootTrialsBurst + limits.bootTrialsPerMs * limits.downAfterMs,
+  limits.subKeysMax >
+    limits.bootTrialsBurst + limits.bootTrialsPerMs * (limits.downAfterMs + limits.subKeyMoveMs),
   "the sub-key of a peer that is up is not pushed out, however many are tried meanwhile",
 );
 assert(

@@ -27,9 +27,10 @@ export class Seal {
   readonly #purpose: string;
   readonly #nonce = Buffer.alloc(nonceBytes);
   /**
-   * Sub-keys that something was sealed with, so that others cannot fill this, by boot and key mark;
-   * the one that opened something last comes last. While keys are changed a boot has several: were
-   * there one for each boot, a recording of the other key would take the place of the one in use.
+   * Sub-keys that something was sealed with, so that others cannot fill this, by boot and key mark,
+   * in the order of their last use, to `subKeyMoveMs`. While keys are changed a boot has several:
+   * were there one for each boot, a recording of the other key would take the place of the one in
+   * use.
    */
   readonly #known = new Map<string, SubKey>();
   /** To try unknown ones, each of which costs a derivation. */
@@ -79,7 +80,9 @@ export class Seal {
     const subKey = known ?? this.#subKey(key, datagram.subarray(8, 20));
     const opened = this.#open(datagram, subKey);
     if (opened === undefined) return "bad_seal";
-    if (!isOwn) this.#remember(name, subKey);
+    if (!isOwn && nowMs >= subKey.placedMs + limits.subKeyMoveMs) {
+      this.#remember(name, subKey, nowMs);
+    }
     return opened;
   }
 
@@ -100,11 +103,15 @@ export class Seal {
 
   #subKey(key: Key, boot: Uint8Array): SubKey {
     const derived = derive(key.secret, this.#purpose, keyBytes, boot);
-    return { key, secret: createSecretKey(derived) };
+    return { key, secret: createSecretKey(derived), placedMs: Number.NEGATIVE_INFINITY };
   }
 
-  /** Or moves it to the end: who is heard again and again is not pushed out by recordings. */
-  #remember(name: string, subKey: SubKey): void {
+  /**
+   * Or moves it to the end: who is heard again and again is not pushed out by recordings. Not for
+   * each datagram, which would cost more than to look it up.
+   */
+  #remember(name: string, subKey: SubKey, nowMs: number): void {
+    subKey.placedMs = nowMs;
     if (!this.#known.delete(name) && this.#known.size >= limits.subKeysMax) {
       const [oldest] = this.#known.keys();
       if (oldest !== undefined) this.#known.delete(oldest);
@@ -117,6 +124,8 @@ interface SubKey {
   /** What it is derived from. */
   readonly key: Key;
   readonly secret: KeyObject;
+  /** When it was last put at the end. */
+  placedMs: number;
 }
 
 const gcmOptions = { authTagLength: limits.sealBytes };
