@@ -7,6 +7,7 @@ import { limits } from "../protocol/limits.ts";
 import type { DatagramCodec, Reject } from "../wire/datagram-codec.ts";
 import type { Header } from "../wire/header.ts";
 import { tailOf } from "../wire/sent-tails.ts";
+import { Probation } from "./probation.ts";
 
 /** Whom the gate lets datagrams through to: the replica. */
 export interface Receiver {
@@ -17,6 +18,8 @@ export interface Receiver {
     isOther(boot: BootId, counter: number, tail: number): boolean;
     /** Whether this boot is known to be elsewhere than where a datagram came from. */
     isStrayed(boot: BootId, source: Address): boolean;
+    /** Whether this boot has ever shown that it lives. */
+    hasProven(boot: BootId): boolean;
     /** When a datagram was last left unopened because there were so many. */
     overlookedMs: number;
   };
@@ -25,14 +28,16 @@ export interface Receiver {
 
 /**
  * `portless`: from port 0. `strayed`: from elsewhere than where its sender has answered.
- * `not_ours`: under this node's boot id, and it has not sent it. `twins_throttled`: whether a
- * second process under its boot id has sealed it was not looked at, as there were so many of these.
+ * `unanswered`: of a boot that is heard and never answers; see `Probation`. `not_ours`: under this
+ * node's boot id, and it has not sent it. `twins_throttled`: whether a second process under its
+ * boot id has sealed it was not looked at, as there were so many of these.
  */
 export type GateReject =
   | Reject
   | "portless"
   | "replayed"
   | "strayed"
+  | "unanswered"
   | "not_ours"
   | "twins_throttled";
 
@@ -41,6 +46,14 @@ export type GateReject =
  * one's boot id. `twin`: another process seals under the boot id of a peer.
  */
 export type Passage = "taken" | "own" | "cloned" | "twin" | GateReject;
+
+/** A datagram whose header holds. */
+interface Came {
+  readonly bytes: Buffer;
+  readonly header: Header;
+  readonly source: Address;
+  readonly now: Now;
+}
 
 /**
  * What a datagram passes before the replica sees it. The order is the defence: garbage costs a look
@@ -52,6 +65,7 @@ export class Gate {
   readonly #codec: DatagramCodec;
   readonly #receiver: Receiver;
   readonly #twins = new Allowance(limits.twinOpensPerSecond / 1_000, limits.twinOpensPerSecond);
+  readonly #probation = new Probation();
 
   constructor(codec: DatagramCodec, receiver: Receiver) {
     this.#codec = codec;
@@ -64,27 +78,32 @@ export class Gate {
     const codec = this.#codec;
     const header = codec.readHeader(bytes);
     if (typeof header === "string") return this.#refuse(header);
-    if (codec.isOwn(header)) return this.#takeOwn(bytes, header, via, now);
+    if (codec.isOwn(header)) return this.#takeOwn({ bytes, header, source, now }, via);
     const { boot, counter } = header;
     const { peers } = this.#receiver;
     if (peers.isReplayed(boot, counter, via)) {
-      const isOther = peers.isOther(boot, counter, tailOf(bytes));
-      return isOther ? this.#suspect("twin", bytes, header, now) : this.#refuse("replayed");
+      if (!peers.isOther(boot, counter, tailOf(bytes))) return this.#refuse("replayed");
+      return this.#suspect("twin", { bytes, header, source, now });
     }
     if (peers.isStrayed(boot, source)) return this.#refuse("strayed");
-    const opened = codec.open(bytes, header, now.monotonicMs);
+    const isUnproven = !peers.hasProven(boot);
+    if (isUnproven && !this.#probation.admits(boot, source, now.monotonicMs)) {
+      return this.#refuse("unanswered");
+    }
+    const opened = codec.open(bytes, header, source, now.monotonicMs);
     if (!opened.ok) {
       if (opened.reject === "boots_throttled") peers.overlookedMs = now.monotonicMs;
       return this.#refuse(opened.reject);
     }
+    if (isUnproven) this.#probation.opened(boot, source, now.monotonicMs);
     this.#receiver.receive(opened.datagram, source, now, via);
     return "taken";
   }
 
   /** Our own datagrams, whoever sends them again however often, never look like a clone's. */
-  #takeOwn(bytes: Buffer, header: Header, via: Via, now: Now): Passage {
-    const echo = this.#codec.echo(header, bytes);
-    if (echo === "other") return this.#suspect("cloned", bytes, header, now);
+  #takeOwn(came: Came, via: Via): Passage {
+    const echo = this.#codec.echo(came.header, came.bytes);
+    if (echo === "other") return this.#suspect("cloned", came);
     return echo === "echo" && via === "multicast" ? "own" : this.#refuse("replayed");
   }
 
@@ -93,11 +112,11 @@ export class Gate {
    * copied, memory and all; without a seal anybody could make one that looks so. To open it serves
    * nothing else, and everybody can send what has to be opened: so it is not done for very many.
    */
-  #suspect(found: "cloned" | "twin", bytes: Buffer, header: Header, now: Now): Passage {
+  #suspect(found: "cloned" | "twin", { bytes, header, source, now }: Came): Passage {
     const otherwise = found === "cloned" ? "not_ours" : "replayed";
     if (!this.#codec.isSealed) return this.#refuse(otherwise);
     if (!this.#twins.take(now.monotonicMs)) return this.#refuse("twins_throttled");
-    const isAuthentic = this.#codec.open(bytes, header, now.monotonicMs).ok;
+    const isAuthentic = this.#codec.open(bytes, header, source, now.monotonicMs).ok;
     return isAuthentic ? found : this.#refuse(otherwise);
   }
 

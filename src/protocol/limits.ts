@@ -27,8 +27,20 @@ export const limits = {
   subKeyMoveMs: 50,
   bootTrialsBurst: 64,
   bootTrialsPerMs: 3,
+  /** Of a host from which one did not hold; so many are known, until none has for so long. */
+  failedHostTrialsPerMs: 0.005,
+  failedHostsMax: 512,
+  failedHostMs: 60_000,
   /** Who had to leave such datagrams unopened so long ago does not believe to be alone. */
   throttledMs: 500,
+  /** Who has never shown that it lives is heard for so long... */
+  probationMs: 3_000,
+  /** ...and then not for so long, from this doubling to that... */
+  probationRestMs: 3_000,
+  probationRestMsMax: 24_000,
+  /** ...until it was not heard for so long. */
+  probationForgetMs: 60_000,
+  probationsMax: 4_096,
   /** What only shows whether two processes share a boot id is opened this often, and at once. */
   twinOpensPerSecond: 100,
   frameHeaderBytes: 3,
@@ -364,6 +376,14 @@ assert(
   limits.subKeysMax >
     limits.bootTrialsBurst + limits.bootTrialsPerMs * (limits.downAfterMs + limits.subKeyMoveMs),
   "the sub-key of a peer that is up is not pushed out, however many are tried meanwhile",
+);
+assert(
+  limits.failedHostsMax * limits.failedHostTrialsPerMs < limits.bootTrialsPerMs,
+  "hosts whose seals fail leave trials to others, however many they are",
+);
+assert(
+  limits.probationMs > 4 * limits.heartbeatMs,
+  "who is heard for the first time says its name, and is pinged, several times in its term",
 );
 assert(
   limits.copiesLeaseMs > 2 * limits.copiesEveryMs,

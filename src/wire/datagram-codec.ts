@@ -109,13 +109,14 @@ export class DatagramCodec {
 
   /**
    * The rest, of a datagram whose header holds. Foreign octets: a reason instead of an exception.
-   * Frames hold views into memory of their own, or, without a seal, into `bytes`.
+   * Frames hold views into memory of their own, or, without a seal, into `bytes`. `source`: the
+   * address that it came from.
    */
-  open(bytes: Buffer, header: Header, nowMs: number): Opened {
+  open(bytes: Buffer, header: Header, source: string, nowMs: number): Opened {
     const plain =
       this.#seal === undefined
         ? bytes.subarray(limits.headerBytes)
-        : this.#seal.open(bytes, header, nowMs);
+        : this.#seal.open(bytes, header, source, nowMs);
     if (typeof plain === "string") return { ok: false, reject: plain };
     const reader = new ByteReader(plain, 0);
     const clock = reader.u64();
@@ -125,9 +126,9 @@ export class DatagramCodec {
     return { ok: true, datagram: { boot, counter, tail: tailOf(bytes), clock, frames } };
   }
 
-  decode(bytes: Buffer, nowMs: number): Opened {
+  decode(bytes: Buffer, nowMs: number, source = "somewhere:1"): Opened {
     const header = this.readHeader(bytes);
     if (typeof header === "string") return { ok: false, reject: header };
-    return this.open(bytes, header, nowMs);
+    return this.open(bytes, header, source, nowMs);
   }
 }

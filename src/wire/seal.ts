@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from "node:crypto";
-import { Allowance } from "../base/allowance.ts";
 import type { BootId } from "../protocol/frames.ts";
 import { limits } from "../protocol/limits.ts";
+import { BootTrials } from "./boot-trials.ts";
 import type { Header } from "./header.ts";
 import { derive, type Key, type Keyring, keyBytes, markOf } from "./keyring.ts";
 
@@ -33,8 +33,7 @@ export class Seal {
    * use.
    */
   readonly #known = new Map<string, SubKey>();
-  /** To try unknown ones, each of which costs a derivation. */
-  readonly #trials = new Allowance(limits.bootTrialsPerMs, limits.bootTrialsBurst);
+  readonly #trials = new BootTrials();
   #ring: Keyring;
   #own: SubKey;
 
@@ -69,17 +68,27 @@ export class Seal {
     cipher.getAuthTag().copy(datagram, end);
   }
 
-  /** What was sealed, in memory of its own. */
-  open(datagram: Buffer, { boot, keyMark }: Header, nowMs: number): Buffer | SealReject {
+  /** What was sealed, in memory of its own. `source`: where it came from. */
+  open(
+    datagram: Buffer,
+    { boot, keyMark }: Header,
+    source: string,
+    nowMs: number,
+  ): Buffer | SealReject {
     const key = this.#ring.find(keyMark);
     if (key === undefined) return "wrong_key";
     const name = `${boot}${keyMark}`;
     const isOwn = boot === this.#boot && keyMark === this.mark;
     const known = isOwn ? this.#own : this.#known.get(name);
-    if (known === undefined && !this.#trials.take(nowMs)) return "boots_throttled";
+    if (known === undefined && !this.#trials.take(source, nowMs)) {
+      return "boots_throttled";
+    }
     const subKey = known ?? this.#subKey(key, datagram.subarray(8, 20));
     const opened = this.#open(datagram, subKey);
-    if (opened === undefined) return "bad_seal";
+    if (opened === undefined) {
+      if (known === undefined) this.#trials.failed(source, nowMs);
+      return "bad_seal";
+    }
     if (!isOwn && nowMs >= subKey.placedMs + limits.subKeyMoveMs) {
       this.#remember(name, subKey, nowMs);
     }

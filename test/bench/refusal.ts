@@ -26,6 +26,7 @@ export function benchRefusal(
       isReplayed: () => known,
       isOther: () => false,
       isStrayed: () => false,
+      hasProven: () => true,
       overlookedMs: 0,
     },
     receive: () => {},

@@ -52,10 +52,11 @@ export class GuardedReplica {
   }
 
   /** The sender says who it is and answers the ping that this brings. */
-  meet(sender: Sender, name = "peer"): void {
-    this.take(sender.seal(this.lone.peerTime, peerHeartbeat({ name })));
+  meet(sender: Sender, name = "peer", address = peerAddress): void {
+    const heartbeat = peerHeartbeat({ name });
+    this.take(sender.seal(this.lone.peerTime, heartbeat), "unicast", address);
     const nonce = this.lone.replica.peers.get(sender.boot)?.challenge ?? 0;
-    this.take(sender.seal(this.lone.peerTime, { tag: Tag.ack, nonce }));
+    this.take(sender.seal(this.lone.peerTime, { tag: Tag.ack, nonce }), "unicast", address);
     this.lone.outbox.takeSent();
     this.lone.outbox.takeEvents();
   }

@@ -1,3 +1,4 @@
+import { hostOf } from "../../base/host-of.ts";
 import type { Prng } from "../../base/prng.ts";
 import { type BootId, type Heartbeat, Tag } from "../../protocol/frames.ts";
 import { limits } from "../../protocol/limits.ts";
@@ -62,6 +63,11 @@ export class PeerTable {
   isStrayed(boot: BootId, source: Address): boolean {
     const peer = this.#peers.get(boot);
     return peer?.state === "up" && peer.address !== source;
+  }
+
+  /** Whether this boot has ever shown that it lives. */
+  hasProven(boot: BootId): boolean {
+    return this.#peers.get(boot)?.wasUp ?? false;
   }
 
   /** Whether a datagram that was taken in before was another one; see `ReplayWindow.isOther`. */
@@ -240,14 +246,27 @@ export class PeerTable {
     this.#schedule(peer);
   }
 
-  /** Makes room: the peer that is not up and was heard longest ago. False: all are up. */
+  /**
+   * Makes room, of peers that are not up. Who was up before stays longest, and of the others goes
+   * who was heard longest ago of the host that has most of them: recordings of many dead boots push
+   * out each other, and nobody who is about to answer elsewhere. False: all are up.
+   */
   #dropAbsent(): boolean {
-    let longest: Peer | undefined;
+    const crowds = new Map<string, number>();
+    for (const { wasUp, source } of this.#peers.values()) {
+      if (!wasUp) crowds.set(hostOf(source), (crowds.get(hostOf(source)) ?? 0) + 1);
+    }
+    let least: { readonly peer: Peer; readonly crowd: number } | undefined;
     for (const peer of this.#peers.values()) {
       if (peer.state === "up") continue;
-      if (longest === undefined || peer.lastHeardMs < longest.lastHeardMs) longest = peer;
+      const crowd = peer.wasUp ? 0 : (crowds.get(hostOf(peer.source)) ?? 0);
+      const isLess =
+        least === undefined ||
+        crowd > least.crowd ||
+        (crowd === least.crowd && peer.lastHeardMs < least.peer.lastHeardMs);
+      if (isLess) least = { peer, crowd };
     }
-    return longest !== undefined && this.#peers.delete(longest.boot);
+    return least !== undefined && this.#peers.delete(least.peer.boot);
   }
 }
 
