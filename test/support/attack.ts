@@ -9,6 +9,8 @@ import type { ProcessCluster } from "./sidecar-process.ts";
 export interface AttackOptions {
   readonly rate: number;
   readonly seconds: number;
+  /** It goes on until it has sent so many, if that takes longer. */
+  readonly least?: number;
   /** That of the group unless told otherwise: then nobody listens. */
   readonly port?: number;
 }
@@ -34,10 +36,10 @@ export class Attack {
     host: LabHost,
     cluster: ProcessCluster,
     mode: AttackMode,
-    { rate, seconds, port = cluster.port }: AttackOptions,
+    { rate, seconds, least = 0, port = cluster.port }: AttackOptions,
   ): Promise<Attack> {
     const hear = cluster.port;
-    const options = { mode, group, hear, port, address: host.address, rate, seconds };
+    const options = { mode, group, hear, port, address: host.address, rate, seconds, least };
     const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`]);
     const [command = "", ...prefix] = [...host.prefix, process.execPath, program, ...flags];
     const child = spawn(command, prefix, { stdio: ["pipe", "pipe", "inherit"] });

@@ -4,10 +4,11 @@
  * can if that is slower, and prints one line of JSON at the end.
  *
  *     segment-attacker.js --mode garbage|headers|recorded --group G --hear PORT --port PORT
- *                         --address A --rate PER_SECOND --seconds S
+ *                         --address A --rate PER_SECOND --seconds S [--least N]
  *
  * `garbage`: random octets; `headers`: headers of the cluster's own datagrams with random content
  * and counters to come; `recorded`: those datagrams as they are. It prints how many it has heard.
+ * `--least`: it goes on beyond its time until it has sent so many.
  */
 import { randomBytes, randomInt } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
@@ -24,6 +25,7 @@ const { values } = parseArgs({
     address: { type: "string", default: "" },
     rate: { type: "string", default: "50000" },
     seconds: { type: "string", default: "5" },
+    least: { type: "string", default: "0" },
   },
 });
 const port = Number(values.port);
@@ -86,7 +88,7 @@ socket.setMulticastInterface(values.address);
 const startMs = performance.now();
 const endMs = startMs + Number(values.seconds) * 1_000;
 let sent = 0;
-while (performance.now() < endMs) {
+while (performance.now() < endMs || sent < Number(values.least)) {
   const due = ((performance.now() - startMs) / 1_000) * Number(values.rate);
   if (sent >= due) {
     await pause(1);
