@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Packr } from "msgpackr";
 import { SessioncastError } from "../../src/client/errors.ts";
+import { isValue } from "../../src/client/value-walk.ts";
 import { packAttributes, unpackReport, unpackValue } from "../../src/client/values.ts";
 import { limits } from "../../src/protocol/limits.ts";
 
@@ -18,6 +19,10 @@ function unpack(hex: string): unknown {
 function roundTrip(value: unknown): unknown {
   const [attribute] = packAttributes({ value }).attributes;
   return unpack(Buffer.from(attribute?.bytes ?? []).toString("hex"));
+}
+
+function hexOf(octet: number): string {
+  return octet.toString(16).padStart(2, "0");
 }
 
 function nested(depth: number, wrap: (inner: unknown) => unknown): unknown {
@@ -90,6 +95,27 @@ test("what a decoder would build beyond plain data is refused", () => {
     assert.throws(() => unpack(hex.replaceAll(" ", "")), isInvalid, what);
   }
   assert.equal(Reflect.get({}, "a"), undefined);
+});
+
+test("five kinds of extensions are read, whatever their length and content, and no other", () => {
+  const read = new Set<number>();
+  const tagOf: Record<number, string> = { 1: "d4", 2: "d5", 4: "d6", 8: "d7", 16: "d8" };
+  for (let type = 0; type < 256; type++) {
+    for (const length of [0, 1, 2, 3, 4, 5, 8, 9, 12, 16, 17]) {
+      const long = `c7${hexOf(length)}`;
+      for (const head of [long, tagOf[length] ?? long]) {
+        for (const first of ["00", "05", "90"]) {
+          const body = first.padEnd(2 * length, "0").slice(0, 2 * length);
+          // A set is its octet and the list that follows.
+          for (const rest of ["", "90", "a161"]) {
+            const bytes = Buffer.from(`${head}${hexOf(type)}${body}${rest}`, "hex");
+            if (isValue(bytes, 0, bytes.length)) read.add(type);
+          }
+        }
+      }
+    }
+  }
+  assert.deepEqual([...read], [0, 0x42, 0x73, 0x74, 0xff]);
 });
 
 test("a size that is only claimed is refused, whatever has it", () => {
