@@ -44,6 +44,7 @@ export type CoreEvent =
   | { readonly event: "boot_shared"; readonly peer: PeerName }
   | { readonly event: "multicast_lost"; readonly peer: PeerName; readonly fault: PathFault }
   | { readonly event: "multicast_back"; readonly peer: PeerName }
+  | { readonly event: "retention_differs"; readonly peer: PeerName; readonly theirMs: number }
   | { readonly event: "peer_lags" | "peer_keeps_up"; readonly peer: PeerName }
   | { readonly event: "tombstones_dropped"; readonly count: number }
   | { readonly event: "sessions_evicted"; readonly count: number };

@@ -36,12 +36,12 @@ import { Refill } from "./reconcile/refill.ts";
 import { bufferReport, pacingReport } from "./replica-report.ts";
 import { Sessions } from "./sessions.ts";
 import { Store, type StoreOptions } from "./store/store.ts";
-import { StoreAlarms } from "./store/store-alarms.ts";
 import { Confirmations } from "./stream/confirmations.ts";
 import { Gaps } from "./stream/gaps.ts";
 import { OutgoingStream } from "./stream/outgoing-stream.ts";
 import { Pacer } from "./stream/pacer.ts";
 import { RateControl } from "./stream/rate-control.ts";
+import { Sweep } from "./sweep.ts";
 
 export interface ReplicaOptions extends StoreOptions {
   readonly boot: BootId;
@@ -87,11 +87,10 @@ export class Replica {
   readonly #confirmations: Confirmations;
   readonly #departure = new Departure();
   readonly #group: Group;
-  readonly #alarms: StoreAlarms;
+  readonly #sweep: Sweep;
   readonly #recovery: ClockRecovery;
   readonly #dispatch: Dispatch;
   #now: Now = { monotonicMs: 0, wallMs: 0 };
-  #sweepDueMs = 0;
   #hasLeft = false;
 
   constructor(options: ReplicaOptions, codec: DeltaCodec, shell: Outbox, prng: Prng) {
@@ -146,7 +145,7 @@ export class Replica {
     this.#fetcher = new Fetcher(this.store, prng, outbox, counters);
     this.#confirmations = new Confirmations(options.boot, this.peers, outbox, counters);
     this.#outgoing.onGivenUp = (record) => this.#confirmations.givenUp(record);
-    this.#alarms = new StoreAlarms(outbox);
+    this.#sweep = new Sweep(this.store, this.peers, this.#gaps, outbox, counters);
     this.#recovery = new ClockRecovery(this.store, this.#clock, this.peers, outbox, counters);
     this.#dispatch = new Dispatch(
       {
@@ -280,13 +279,8 @@ export class Replica {
   /** Sends what is pending and does what is due. */
   tick(now: Now): void {
     this.#now = now;
-    const { monotonicMs, wallMs } = now;
-    if (monotonicMs >= this.#sweepDueMs) {
-      this.#sweepDueMs = monotonicMs + limits.expirySlotMs - (wallMs % limits.expirySlotMs);
-      this.store.sweep(wallMs);
-      this.#gaps.sweep(monotonicMs);
-      this.#alarms.check(this.counters.store, monotonicMs);
-    }
+    const { monotonicMs } = now;
+    this.#sweep.tick(now);
     this.#recovery.tick(now);
     this.#group.tick(this.peers, monotonicMs);
     this.#rateControl.tick(this.peers.up(), monotonicMs);
@@ -308,7 +302,7 @@ export class Replica {
     if (this.#hasLeft) return Number.POSITIVE_INFINITY;
     return Math.min(
       this.#outgoing.dueMs,
-      this.#sweepDueMs,
+      this.#sweep.dueMs,
       this.#heartbeats.dueMs,
       this.#membership.dueMs,
       this.#gaps.dueMs,
@@ -327,6 +321,11 @@ export class Replica {
 
   get mode(): GossipMode {
     return this.#options.mode ?? "multicast";
+  }
+
+  /** As configured; what counts is `Store.tombstoneRetentionMs`. */
+  get ownRetentionMs(): number {
+    return this.#options.tombstoneRetentionMs;
   }
 
   get phase(): Phase {
@@ -390,6 +389,7 @@ export class Replica {
       stubs: this.store.stubs.size,
       wallMs: Math.max(0, Math.floor(this.#now.wallMs)),
       keys: this.keys,
+      tombstoneRetentionMs: this.ownRetentionMs,
     };
   }
 

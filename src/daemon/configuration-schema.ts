@@ -142,7 +142,7 @@ export const schema: { readonly [K in ConfigurationKey]: Setting<ConfigurationVa
   "sessions.absoluteMs": integer({ default: 0, min: 0, max: limits.durationMsMax }),
   "sessions.tombstoneRetentionMs": integer({
     default: 86_400_000,
-    min: 1_000,
+    min: limits.tombstoneRetentionMsMin,
     max: limits.durationMsMax,
   }),
   "sessions.tombstonesMax": integer({ default: 1_000_000, min: 1, max: entriesMax }),

@@ -55,6 +55,26 @@ export function logCoreEvent(log: Log, event: CoreEvent): void {
         remedy: "it misses much of what others get: give it more CPU or receive buffer",
       });
       return;
+    default:
+      logMisconfiguration(log, event);
+  }
+}
+
+type Misconfiguration = Extract<
+  CoreEvent,
+  {
+    readonly event:
+      | "name_taken"
+      | "boot_shared"
+      | "retention_differs"
+      | "tombstones_dropped"
+      | "sessions_evicted";
+  }
+>;
+
+/** What somebody has set up so that it cannot go well. */
+function logMisconfiguration(log: Log, event: Misconfiguration): void {
+  switch (event.event) {
     case "name_taken":
       log.error(event.event, {
         ...event.peer,
@@ -66,6 +86,14 @@ export function logCoreEvent(log: Log, event: CoreEvent): void {
       log.error(event.event, {
         ...event.peer,
         remedy: "a machine was copied while it ran: stop both copies, and start each anew",
+      });
+      return;
+    case "retention_differs":
+      log.warn(event.event, {
+        ...event.peer,
+        theirMs: event.theirMs,
+        remedy:
+          "set sessions.tombstoneRetentionMs alike on all nodes; the longest counts meanwhile",
       });
       return;
     case "tombstones_dropped":

@@ -22,5 +22,15 @@ export function membershipWarnings(replica: Replica, ownName: string): string[] 
     const where = name === ownName ? [...addresses, "this node"] : addresses;
     warnings.push(`several nodes are named ${name}: ${where.join(", ")}`);
   }
-  return warnings;
+  return [...warnings, ...retentionWarnings(replica, up)];
+}
+
+function retentionWarnings({ ownRetentionMs }: Replica, up: readonly Peer[]): string[] {
+  const others = up.filter((peer) => peer.tombstoneRetentionMs !== ownRetentionMs);
+  if (others.length === 0) return [];
+  const theirs = others.map((peer) => `${peer.tombstoneRetentionMs} on ${peer.name}`).join(", ");
+  return [
+    `sessions.tombstoneRetentionMs is ${ownRetentionMs} here and ${theirs}: ` +
+      "the longest counts; set it alike on all nodes",
+  ];
 }

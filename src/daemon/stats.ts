@@ -1,4 +1,5 @@
 import type { Peer } from "../core/membership/peer.ts";
+import type { Store } from "../core/store/store.ts";
 import type { Driver } from "../net/driver.ts";
 import type { EventLoopDelayMs } from "./event-loop-delay.ts";
 import { showFingerprint } from "./key-file-text.ts";
@@ -38,13 +39,7 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
     ...(sources.keys && { keys: { ...sources.keys.names, older: sources.keys.older } }),
     state: replica.phase,
     uptimeMs: Math.round(now.monotonicMs - sources.startedMs),
-    sessions: {
-      count: store.live.size,
-      bytes: store.bytes,
-      tombstones: store.tombstoneCount,
-      stubs: store.stubs.size,
-      stubBytes: store.stubs.bytes,
-    },
+    sessions: describeSessions(store),
     peers: [...replica.peers.all()].map((peer) => ({
       ...describePeer(peer, now.monotonicMs),
       ...(replica.mode === "multicast" ? describeWays(peer, now.monotonicMs) : {}),
@@ -104,6 +99,18 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
   };
 }
 
+function describeSessions(store: Store): Record<string, number> {
+  return {
+    count: store.live.size,
+    bytes: store.bytes,
+    tombstones: store.tombstoneCount,
+    /** The longest that this node or a peer is configured for. */
+    tombstoneRetentionMs: store.tombstoneRetentionMs,
+    stubs: store.stubs.size,
+    stubBytes: store.stubs.bytes,
+  };
+}
+
 function floodWarnings({ shield }: Driver): string[] {
   if (!shield.isNarrow) return [];
   return ["the group is flooded: only members are heard by multicast"];
@@ -124,6 +131,7 @@ function describePeer(peer: Peer, nowMs: number): Record<string, unknown> {
     missingSequences: peer.incoming.missingCount,
     skewMs: peer.skewMs,
     clockOffsetMs: peer.clockOffsetMs,
+    tombstoneRetentionMs: peer.tombstoneRetentionMs,
     /** Of what this node sent lately, the share that it missed. */
     missedShare: Math.round(peer.feedback.share * 1_000) / 1_000,
     /** Whether it misses so much that it is left to anti-entropy. */

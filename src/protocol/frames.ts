@@ -57,6 +57,8 @@ export interface Heartbeat {
   readonly stubs: number;
   /** Fingerprints of the keys that it holds, the one that it seals with first; none: no seal. */
   readonly keys: readonly number[];
+  /** For how long it is configured to remember what was destroyed; the longest counts for all. */
+  readonly tombstoneRetentionMs: number;
 }
 
 export interface Leave {

@@ -63,6 +63,10 @@ export const limits = {
   sessionBytesMax: 1_048_576,
   /** Ten years: the longest idle or absolute time of a session. */
   durationMsMax: 315_360_000_000,
+  /** For how long a destroyed session is remembered: at least this, and at most as above. */
+  tombstoneRetentionMsMin: 1_000,
+  /** A peer that kept tombstones for longest has gone: until then it may just be restarting. */
+  retentionFallsAfterMs: 20_000,
   /** How far a peer's clock may run ahead before its writes are refused. */
   clockDriftMsMax: 500,
   /** An update whose create never came is forgotten after this. */

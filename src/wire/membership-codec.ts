@@ -67,6 +67,7 @@ function writeHeartbeat(writer: ByteWriter, frame: Heartbeat): void {
   writer.u32(frame.stubs);
   writer.u8(frame.keys.length);
   for (const fingerprint of frame.keys) writer.u32(fingerprint);
+  writer.u48(frame.tombstoneRetentionMs);
 }
 
 function readHeartbeat(reader: ByteReader): Heartbeat | undefined {
@@ -85,6 +86,8 @@ function readHeartbeat(reader: ByteReader): Heartbeat | undefined {
   };
   const keys = readKeys(reader);
   if (keys === undefined) return undefined;
+  const tombstoneRetentionMs = reader.u48();
+  if (!isRetention(tombstoneRetentionMs)) return undefined;
   return {
     tag: Tag.heartbeat,
     name,
@@ -92,7 +95,13 @@ function readHeartbeat(reader: ByteReader): Heartbeat | undefined {
     hello: flags === 1,
     ...rest,
     keys,
+    tombstoneRetentionMs,
   };
+}
+
+/** What a configuration may say: all nodes would follow a longer one. */
+function isRetention(ms: number): boolean {
+  return ms >= limits.tombstoneRetentionMsMin && ms <= limits.durationMsMax;
 }
 
 function readKeys(reader: ByteReader): number[] | undefined {

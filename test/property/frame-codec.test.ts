@@ -7,6 +7,7 @@ import { ByteReader } from "../../src/wire/byte-reader.ts";
 import { ByteWriter } from "../../src/wire/byte-writer.ts";
 import { readFrames, writeFrame } from "../../src/wire/frame-codec.ts";
 import { damaged, damages, frameLists, plain } from "../support/frame-arbitraries.ts";
+import { heartbeatOf } from "../support/neighbours.ts";
 
 const runs = { numRuns: 300 };
 const lists = frameLists(3);
@@ -70,6 +71,7 @@ const largest: readonly Frame[] = [
     wallMs: 2 ** 48 - 1,
     count: 0xffff_ffff,
     stubs: 0xffff_ffff,
+    tombstoneRetentionMs: limits.durationMsMax,
   },
   { tag: Tag.delta, sequence: 2 ** 48 - 1, block: octets(framesBytesMax - 9) },
   {
@@ -124,6 +126,11 @@ for (const frame of largest) {
 }
 
 const beyond: readonly (readonly [string, Frame])[] = [
+  ["a heartbeat that forgets at once", { ...heartbeatOf("n"), tombstoneRetentionMs: 999 }],
+  [
+    "a heartbeat that never forgets",
+    { ...heartbeatOf("n"), tombstoneRetentionMs: limits.durationMsMax + 1 },
+  ],
   ["a NAK without ranges", { tag: Tag.nak, boot: "0".repeat(24), ranges: [] }],
   [
     "a NAK for too many numbers",

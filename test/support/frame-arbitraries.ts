@@ -105,6 +105,10 @@ const heartbeats = fields({
   wallMs: u48,
   stubs: u32,
   keys: fc.array(u32, { maxLength: limits.keysMax }),
+  tombstoneRetentionMs: fc.integer({
+    min: limits.tombstoneRetentionMsMin,
+    max: limits.durationMsMax,
+  }),
 });
 
 const chunks = fields({

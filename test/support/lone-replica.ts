@@ -155,6 +155,7 @@ export function peerHeartbeat(fields: Partial<Heartbeat> = {}): Heartbeat {
     wallMs: startWallMs,
     stubs: 0,
     keys: [],
+    tombstoneRetentionMs: 60_000,
     ...fields,
   };
 }

@@ -25,6 +25,7 @@ export function heartbeatOf(name: string, phase: Phase = "ready"): Heartbeat {
     stubs: 4,
     wallMs: 0,
     keys: [],
+    tombstoneRetentionMs: 86_400_000,
   };
 }
 

@@ -28,6 +28,8 @@ export interface ClusterOptions {
   readonly nodes: number;
   readonly faults?: Partial<NetworkFaults>;
   readonly replica?: Partial<ReplicaOptions>;
+  /** What is different on each node, by its index. */
+  readonly each?: readonly Partial<ReplicaOptions>[];
 }
 
 const startWallMs = 1_800_000_000_000;
@@ -165,7 +167,7 @@ export class VirtualNode implements Outbox {
 
   start(): void {
     this.#starts += 1;
-    const { seed, replica } = this.#cluster.options;
+    const { seed, replica, each } = this.#cluster.options;
     const boot = this.#bootId();
     const identity = clusterIdentity("virtual");
     this.#codec = new DatagramCodec(boot, identity);
@@ -182,6 +184,7 @@ export class VirtualNode implements Outbox {
         idleMsDefault: 1_800_000,
         absoluteMsDefault: 0,
         ...replica,
+        ...each?.[this.index],
       },
       deltaCodec,
       this,

@@ -93,6 +93,7 @@ export class PeerTable {
     peer.stubs = heartbeat.stubs;
     peer.digest = heartbeat.digest;
     peer.keys = heartbeat.keys;
+    peer.tombstoneRetentionMs = heartbeat.tombstoneRetentionMs;
     if (peer.state !== "up") this.#wantProof(peer, nowMs);
   }
 

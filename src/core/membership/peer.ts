@@ -53,6 +53,9 @@ export class Peer {
   stubs = 0;
   /** Fingerprints of the keys that it holds, the one that it seals with first. */
   keys: readonly number[] = [];
+  /** For how long it is configured to keep tombstones, and whether the log said that we differ. */
+  tombstoneRetentionMs = 0;
+  retentionNoted = false;
   digest: Hash64 = { high: 0, low: 0 };
   /** Since when its digest differs from ours; Infinity: it does not. */
   mismatchSinceMs = Number.POSITIVE_INFINITY;

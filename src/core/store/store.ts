@@ -55,12 +55,14 @@ export class Store {
   /** The id hashed last: one command asks for one several times. */
   #hashedId = "";
   #idHash: Readonly<Hash64>;
+  #retentionMs: number;
   /** Undefined: nobody wants to know, and nothing is spent on it. */
   observer: Observer | undefined;
 
   constructor(options: StoreOptions, counters: Counters) {
     this.#options = options;
     this.#counters = counters;
+    this.#retentionMs = options.tombstoneRetentionMs;
     this.#idHash = hashId(options.hashKey, this.#hashedId);
     this.stubs = new Stubs(this.trie, options.stubsMax, counters.store);
     this.#places = new Places(options, {
@@ -69,8 +71,23 @@ export class Store {
     });
   }
 
+  /** For how long a destroyed session is remembered. */
   get tombstoneRetentionMs(): number {
-    return this.#options.tombstoneRetentionMs;
+    return this.#retentionMs;
+  }
+
+  /**
+   * From now on so long, also what is there already. A later end is found when a record's slot
+   * comes up; to an earlier one all have to be moved.
+   */
+  retainTombstones(retentionMs: number, wallMs: number): void {
+    const isLess = retentionMs < this.#retentionMs;
+    this.#retentionMs = retentionMs;
+    if (!isLess) return;
+    for (const record of this.#records.all()) {
+      if (record.place !== "tombstones") continue;
+      this.#wheel.schedule(record, forgetAtMs(record, retentionMs), wallMs);
+    }
   }
 
   /**
@@ -154,7 +171,7 @@ export class Store {
     let wasStub = false;
     const changed = merge(record, delta, idHash, fingerprint);
     record.fingerprint = fingerprint;
-    const forgetAt = forgetAtMs(record, this.#options.tombstoneRetentionMs);
+    const forgetAt = forgetAtMs(record, this.#retentionMs);
     if (held === undefined) {
       if (!changed || isPast(forgetAt, wallMs)) return undefined;
       wasStub = this.stubs.drop(idHash);
@@ -215,7 +232,7 @@ export class Store {
     noteNewest(record, record);
     record.ownDeadlineMs = undefined;
     if (record.dirtySince !== undefined) record.dirtySince = earliestTime(record);
-    this.#wheel.schedule(record, forgetAtMs(record, this.#options.tombstoneRetentionMs), wallMs);
+    this.#wheel.schedule(record, forgetAtMs(record, this.#retentionMs), wallMs);
     this.observer?.(record.id, "touched");
   }
 
@@ -244,7 +261,7 @@ export class Store {
     const { idHash, fingerprint } = record;
     merge(record, whole, idHash, fingerprint);
     record.fingerprint = fingerprint;
-    const forgetAt = forgetAtMs(record, this.#options.tombstoneRetentionMs);
+    const forgetAt = forgetAtMs(record, this.#retentionMs);
     if (isPast(forgetAt, wallMs)) return false;
     if (this.stubs.full && !this.stubs.has(idHash)) return undefined;
     const stub = stubOf(record, forgetAt);
@@ -287,7 +304,7 @@ export class Store {
   sweep(wallMs: number): void {
     this.stubs.sweep(currentSlot(wallMs));
     for (const record of this.#wheel.due(wallMs)) {
-      const forgetAt = forgetAtMs(record, this.#options.tombstoneRetentionMs);
+      const forgetAt = forgetAtMs(record, this.#retentionMs);
       if (isPast(forgetAt, wallMs)) this.#forget(record);
       else this.#wheel.schedule(record, forgetAt, wallMs);
     }
@@ -342,7 +359,7 @@ export class Store {
 
   #leaveStub(record: StoredRecord): void {
     this.#unlink(record);
-    this.stubs.put(stubOf(record, forgetAtMs(record, this.#options.tombstoneRetentionMs)));
+    this.stubs.put(stubOf(record, forgetAtMs(record, this.#retentionMs)));
   }
 
   #hash(id: string): Readonly<Hash64> {
