@@ -2,6 +2,7 @@ import type { Now } from "../base/now.ts";
 import { limits } from "../protocol/limits.ts";
 import type { HybridClock } from "../session/hybrid-clock.ts";
 import { stampTimeOf, stampWallMs } from "../session/stamp.ts";
+import { ClockVotes } from "./clock-votes.ts";
 import type { Counters } from "./counters.ts";
 import type { PeerTable } from "./membership/peer-table.ts";
 import type { Outbox } from "./outbox.ts";
@@ -18,6 +19,7 @@ import type { Store } from "./store/store.ts";
  * node whose clock was right and has been set back sees its peers ahead, and changes nothing.
  */
 export class ClockRecovery {
+  readonly votes: ClockVotes;
   readonly #store: Store;
   readonly #clock: HybridClock;
   readonly #peers: PeerTable;
@@ -36,14 +38,16 @@ export class ClockRecovery {
     this.#store = store;
     this.#clock = clock;
     this.#peers = peers;
+    this.votes = new ClockVotes(peers);
     this.#outbox = outbox;
     this.#counters = counters;
   }
 
-  tick({ monotonicMs, wallMs }: Now): void {
+  tick(now: Now): void {
+    const { monotonicMs, wallMs } = now;
     const offsetMs = wallMs - monotonicMs;
     this.#offsetMsMax = Math.max(this.#offsetMsMax, offsetMs);
-    if (!this.#clock.isAhead(this.#clock.time, wallMs) || !this.#isRight()) return;
+    if (!this.#clock.isAhead(this.#clock.time, wallMs) || !this.votes.areWithUs(now)) return;
     const aheadMs = Math.max(
       Math.ceil(this.#offsetMsMax - offsetMs),
       stampWallMs(this.#clock.time) - Math.floor(wallMs) + 1,
@@ -56,16 +60,5 @@ export class ClockRecovery {
     this.#counters.clock.recoveries += 1;
     this.#counters.clock.restamped += records;
     this.#outbox.notify({ event: "clock_recovered", aheadMs, records });
-  }
-
-  /** Whether more peers show about the same time as this node than a later one. */
-  #isRight(): boolean {
-    let votes = 0;
-    for (const { state, clockOffsetMs } of this.#peers.all()) {
-      if (state !== "up" || clockOffsetMs === undefined) continue;
-      if (clockOffsetMs > limits.clockDriftMsMax) votes -= 1;
-      else if (clockOffsetMs >= -limits.clockDriftMsMax) votes += 1;
-    }
-    return votes > 0;
   }
 }

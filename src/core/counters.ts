@@ -107,6 +107,8 @@ export class Counters {
   readonly clock = {
     recoveries: 0,
     restamped: 0,
+    /** Of the machine's clock, that most peers did not show. */
+    stepsRefused: 0,
   };
   readonly store = {
     evicted: 0,

@@ -192,10 +192,7 @@ export class Dispatch {
 
   #introduce(peer: Peer, heartbeat: Heartbeat): void {
     this.#counters.membership.heartbeatsReceived += 1;
-    const { monotonicMs, wallMs } = this.#now;
-    this.#to.peers.introduce(peer, heartbeat, monotonicMs);
-    peer.clockOffsetMs = heartbeat.wallMs - Math.floor(wallMs);
-    peer.heartbeatMs = monotonicMs;
+    this.#to.peers.introduce(peer, heartbeat, this.#now.monotonicMs);
   }
 
   #answerHello(peer: Peer): void {

@@ -27,6 +27,7 @@ import { Membership } from "./membership/membership.ts";
 import type { PeerTable } from "./membership/peer-table.ts";
 import type { Via } from "./membership/ways.ts";
 import type { Address, Outbox } from "./outbox.ts";
+import { ownHeartbeat } from "./own-heartbeat.ts";
 import { AntiEntropy } from "./reconcile/anti-entropy.ts";
 import { Donor } from "./reconcile/donor.ts";
 import { Fetcher } from "./reconcile/fetcher.ts";
@@ -67,6 +68,8 @@ export class Replica {
   readonly store: Store;
   /** Fingerprints of the keys that its datagrams are sealed and opened with; see `Heartbeat`. */
   keys: readonly number[] = [];
+  /** By how much the machine's clock is ahead of the one that it is given; see `Heartbeat`. */
+  machineAheadMs = 0;
   readonly #options: ReplicaOptions;
   readonly #outbox: Outbox;
   readonly #clock = new HybridClock(limits.clockDriftMsMax);
@@ -378,19 +381,14 @@ export class Replica {
   }
 
   #heartbeat(hello: boolean): Heartbeat {
-    return {
-      tag: Tag.heartbeat,
-      name: this.#options.name,
-      phase: this.#join.phase,
-      hello,
-      sequence: this.#outgoing.sequence,
-      digest: this.store.trie.root,
-      count: this.store.recordCount,
-      stubs: this.store.stubs.size,
-      wallMs: Math.max(0, Math.floor(this.#now.wallMs)),
-      keys: this.keys,
-      tombstoneRetentionMs: this.ownRetentionMs,
-    };
+    const { sequence } = this.#outgoing;
+    const { wallMs } = this.#now;
+    return ownHeartbeat(this, { name: this.#options.name, hello, sequence, wallMs });
+  }
+
+  /** How many more peers a step of the machine leads to than away from; see `ClockVotes`. */
+  votesForStep(byMs: number, now: Now): number | undefined {
+    return this.#recovery.votes.forStep(byMs, now);
   }
 
   /** The hybrid clock, as sent with every datagram. */

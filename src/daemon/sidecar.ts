@@ -139,6 +139,8 @@ function sessionService(
 const floodRemedy =
   "only members are heard; find who else sends to this group, or give the cluster its own";
 
+const clockRemedy = "most peers show the time from before: set this machine's clock as theirs";
+
 /** What is settled before the driver starts. */
 interface Settled {
   readonly configuration: Configuration;
@@ -192,6 +194,9 @@ function driverOptions(
     onFlood: () => log.warn("group_flooded", { remedy: floodRemedy }),
     onFloodOver: () => log.info("group_calm", {}),
     onClockStep: (byMs) => log.warn("clock_stepped", { byMs: Math.round(byMs) }),
+    onClockRefused: (byMs) =>
+      log.warn("clock_not_followed", { byMs: Math.round(byMs), remedy: clockRemedy }),
+    onClockSettled: () => log.info("clock_settled", {}),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { Now } from "../base/now.ts";
 import type { Peer } from "../core/membership/peer.ts";
 import type { Store } from "../core/store/store.ts";
 import type { Driver } from "../net/driver.ts";
@@ -41,13 +42,14 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
     uptimeMs: Math.round(now.monotonicMs - sources.startedMs),
     sessions: describeSessions(store),
     peers: [...replica.peers.all()].map((peer) => ({
-      ...describePeer(peer, now.monotonicMs),
+      ...describePeer(peer, now),
       ...(replica.mode === "multicast" ? describeWays(peer, now.monotonicMs) : {}),
     })),
     digest: hex(store.trie.root.high) + hex(store.trie.root.low),
     warnings: [
       ...sources.warnings,
       ...floodWarnings(driver),
+      ...clockWarnings(driver),
       ...membershipWarnings(replica, sources.node),
       ...pathWarnings(replica.peers.all()),
     ],
@@ -99,6 +101,13 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
   };
 }
 
+function clockWarnings({ unfollowedMs }: Driver): string[] {
+  if (unfollowedMs === 0) return [];
+  const byMs = Math.round(Math.abs(unfollowedMs));
+  const way = unfollowedMs > 0 ? "ahead of" : "behind";
+  return [`this machine's clock is ${byMs} ms ${way} what most peers show, and not followed`];
+}
+
 function describeSessions(store: Store): Record<string, number> {
   return {
     count: store.live.size,
@@ -116,7 +125,8 @@ function floodWarnings({ shield }: Driver): string[] {
   return ["the group is flooded: only members are heard by multicast"];
 }
 
-function describePeer(peer: Peer, nowMs: number): Record<string, unknown> {
+function describePeer(peer: Peer, now: Now): Record<string, unknown> {
+  const clockOffsetMs = peer.clockOffsetMs(now);
   return {
     node: peer.name,
     address: peer.address,
@@ -124,13 +134,13 @@ function describePeer(peer: Peer, nowMs: number): Record<string, unknown> {
     phase: peer.phase,
     ...describeKeys(peer),
     boot: peer.boot,
-    lastHeardMs: Math.round(nowMs - peer.lastHeardMs),
+    lastHeardMs: Math.round(now.monotonicMs - peer.lastHeardMs),
     records: peer.count,
     stubs: peer.stubs,
     digest: hex(peer.digest.high) + hex(peer.digest.low),
     missingSequences: peer.incoming.missingCount,
     skewMs: peer.skewMs,
-    clockOffsetMs: peer.clockOffsetMs,
+    clockOffsetMs: clockOffsetMs === undefined ? undefined : Math.round(clockOffsetMs),
     tombstoneRetentionMs: peer.tombstoneRetentionMs,
     /** Of what this node sent lately, the share that it missed. */
     missedShare: Math.round(peer.feedback.share * 1_000) / 1_000,

@@ -31,6 +31,10 @@ export interface DriverOptions {
   readonly onEvent: (event: CoreEvent) => void;
   /** The wall clock was set, by so many milliseconds, and has stayed so. */
   readonly onClockStep: (byMs: number) => void;
+  /** It was set, and most peers show the time from before: it is not followed. */
+  readonly onClockRefused: (byMs: number) => void;
+  /** It agrees again with what is followed. */
+  readonly onClockSettled: () => void;
   /** Another process has this one's boot id. Nothing more is sent under it. */
   readonly onCloned: () => void;
   /** The group is flooded: see `FloodShield`. */
@@ -68,7 +72,15 @@ export class Driver implements Outbox {
     this.#codec = new DatagramCodec(options.boot, options.cluster, options.keyring);
     this.#onEvent = options.onEvent;
     this.#onCloned = options.onCloned;
-    this.#clock = new SteadyClock(performance.now(), Date.now(), options.onClockStep);
+    this.#clock = new SteadyClock(performance.now(), Date.now(), {
+      votes: (byMs, now) => this.replica.votesForStep(byMs, now),
+      stepped: options.onClockStep,
+      refused: (byMs) => {
+        this.replica.counters.clock.stepsRefused += 1;
+        options.onClockRefused(byMs);
+      },
+      settled: options.onClockSettled,
+    });
     const replicaOptions = {
       ...options.replica,
       boot: options.boot,
@@ -117,6 +129,11 @@ export class Driver implements Outbox {
   rekey(ring: Keyring): void {
     this.#codec.rekey(ring);
     this.replica.keys = ring.fingerprints;
+  }
+
+  /** By how much the machine's clock is ahead of the one that is followed instead; 0: of none. */
+  get unfollowedMs(): number {
+    return this.#clock.refuses ? this.#clock.machineAheadMs : 0;
   }
 
   /** Why datagrams were dropped, and how many. */
@@ -276,6 +293,7 @@ export class Driver implements Outbox {
     this.#inputs = 0;
     if (this.#closed) return;
     const now = this.now();
+    this.replica.machineAheadMs = this.#clock.machineAheadMs;
     this.replica.tick(now);
     this.seeds.tick(now.monotonicMs);
     this.shield.tick(now.monotonicMs, this.#memberHosts);

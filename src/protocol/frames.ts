@@ -53,6 +53,8 @@ export interface Heartbeat {
   readonly count: number;
   /** The sender's wall clock, milliseconds since 1970; its hybrid clock may be ahead of it. */
   readonly wallMs: number;
+  /** What its machine's clock shows, if that was set and is not followed; else about the same. */
+  readonly machineMs: number;
   /** Stubs: records that its digest counts and that it does not hold. */
   readonly stubs: number;
   /** Fingerprints of the keys that it holds, the one that it seals with first; none: no seal. */

@@ -68,6 +68,7 @@ function writeHeartbeat(writer: ByteWriter, frame: Heartbeat): void {
   writer.u8(frame.keys.length);
   for (const fingerprint of frame.keys) writer.u32(fingerprint);
   writer.u48(frame.tombstoneRetentionMs);
+  writer.u48(frame.machineMs);
 }
 
 function readHeartbeat(reader: ByteReader): Heartbeat | undefined {
@@ -96,6 +97,7 @@ function readHeartbeat(reader: ByteReader): Heartbeat | undefined {
     ...rest,
     keys,
     tombstoneRetentionMs,
+    machineMs: reader.u48(),
   };
 }
 

@@ -69,6 +69,7 @@ const largest: readonly Frame[] = [
     sequence: 2 ** 48 - 1,
     digest: { high: -1, low: -1 },
     wallMs: 2 ** 48 - 1,
+    machineMs: 2 ** 48 - 1,
     count: 0xffff_ffff,
     stubs: 0xffff_ffff,
     tombstoneRetentionMs: limits.durationMsMax,

@@ -93,7 +93,7 @@ const clocks: readonly PlantedBug[] = [
   {
     name: "what is stamped in the future stays there",
     file: "core/clock-recovery.js",
-    find: "if (!this.#clock.isAhead(this.#clock.time, wallMs) || !this.#isRight())",
+    find: "if (!this.#clock.isAhead(this.#clock.time, wallMs) || !this.votes.areWithUs(now))",
     replace: "if (true)",
     why: "a node whose clock ran ahead is not heard until real time has caught up",
   },

@@ -103,6 +103,7 @@ const heartbeats = fields({
   digest: hash,
   count: u32,
   wallMs: u48,
+  machineMs: u48,
   stubs: u32,
   keys: fc.array(u32, { maxLength: limits.keysMax }),
   tombstoneRetentionMs: fc.integer({

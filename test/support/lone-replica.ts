@@ -153,6 +153,7 @@ export function peerHeartbeat(fields: Partial<Heartbeat> = {}): Heartbeat {
     digest: { high: 0, low: 0 },
     count: 0,
     wallMs: startWallMs,
+    machineMs: fields.wallMs ?? startWallMs,
     stubs: 0,
     keys: [],
     tombstoneRetentionMs: 60_000,

@@ -24,6 +24,7 @@ export function heartbeatOf(name: string, phase: Phase = "ready"): Heartbeat {
     count: 3,
     stubs: 4,
     wallMs: 0,
+    machineMs: 0,
     keys: [],
     tombstoneRetentionMs: 86_400_000,
   };

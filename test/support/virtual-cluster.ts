@@ -5,6 +5,7 @@ import type { Via } from "../../src/core/membership/ways.ts";
 import type { Address, CoreEvent, Outbox } from "../../src/core/outbox.ts";
 import { Replica, type ReplicaOptions } from "../../src/core/replica.ts";
 import { Gate } from "../../src/net/gate.ts";
+import { SteadyClock } from "../../src/net/steady-clock.ts";
 import type { Frame } from "../../src/protocol/frames.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { stampTimeOf } from "../../src/session/stamp.ts";
@@ -140,7 +141,11 @@ export class VirtualNode implements Outbox {
   readonly fetches = new Map<number, boolean>();
   /** Writes whose wait for peers ended: how many have it, by ticket. */
   readonly confirmations = new Map<number, number>();
+  /** What it made of steps of its machine's clock, if the test sets that; see `setMachine`. */
+  readonly clockTold: string[] = [];
   readonly #cluster: VirtualCluster;
+  #machineAheadMs = 0;
+  #clock: SteadyClock | undefined;
   #codec: DatagramCodec | undefined;
   #replica: Replica | undefined;
   #starts = 0;
@@ -163,6 +168,26 @@ export class VirtualNode implements Outbox {
   get digest(): string {
     const { high, low } = this.replica.store.trie.root;
     return `${high >>> 0}:${low >>> 0}`;
+  }
+
+  /** Its machine's clock is set so much ahead. */
+  setMachine(aheadMs: number): void {
+    const { monotonicMs, wallMs } = this.#cluster.now;
+    this.#machineAheadMs = aheadMs;
+    this.#clock ??= new SteadyClock(monotonicMs, wallMs, {
+      votes: (byMs, now) => this.replica.votesForStep(byMs, now),
+      stepped: () => this.clockTold.push("stepped"),
+      refused: () => this.clockTold.push("refused"),
+      settled: () => this.clockTold.push("settled"),
+    });
+  }
+
+  get now(): Now {
+    const { monotonicMs, wallMs } = this.#cluster.now;
+    if (this.#clock === undefined) return { monotonicMs, wallMs };
+    const now = this.#clock.now(monotonicMs, wallMs + this.#machineAheadMs);
+    this.replica.machineAheadMs = this.#clock.machineAheadMs;
+    return now;
   }
 
   start(): void {
@@ -190,7 +215,7 @@ export class VirtualNode implements Outbox {
       this,
       new Prng(seed * 1_000 + this.index * 10 + this.#starts),
     );
-    this.#replica.start(this.#cluster.now);
+    this.#replica.start(this.now);
     this.wake();
   }
 
@@ -202,14 +227,14 @@ export class VirtualNode implements Outbox {
 
   /** Like SIGTERM: runs on until it has handed over, then is gone. */
   leave(): void {
-    this.replica.leave(this.#cluster.now);
+    this.replica.leave(this.now);
     this.wake();
   }
 
   /** To be called after commands: the driver's end of turn. */
   wake(): void {
     if (this.#replica === undefined) return;
-    this.#replica.tick(this.#cluster.now);
+    this.#replica.tick(this.now);
     if (this.#replica.hasLeft) {
       this.kill();
       return;
@@ -228,7 +253,7 @@ export class VirtualNode implements Outbox {
   deliver(bytes: Buffer, from: number, via: Via): void {
     if (this.#replica === undefined || this.#codec === undefined) return;
     const gate = new Gate(this.#codec, this.#replica);
-    if (gate.take(bytes, `node:${from}`, via, this.#cluster.now) === "taken") this.wake();
+    if (gate.take(bytes, `node:${from}`, via, this.now) === "taken") this.wake();
   }
 
   multicast(frames: readonly Frame[], copies: readonly Address[] = []): void {
@@ -268,7 +293,7 @@ export class VirtualNode implements Outbox {
 
   #encode(frames: readonly Frame[]): Buffer {
     assert(this.#codec !== undefined);
-    const clock = Math.max(this.replica.clockTime, stampTimeOf(this.#cluster.now.wallMs));
+    const clock = Math.max(this.replica.clockTime, stampTimeOf(this.now.wallMs));
     const bytes = this.#codec.encode(frames, clock);
     assert(bytes.length <= limits.datagramBytesMax, "a datagram keeps its limit");
     return bytes;

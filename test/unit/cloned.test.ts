@@ -69,6 +69,8 @@ async function startDriver(t: TestContext, boot: BootId, greets: Address[]): Pro
     onFlood: () => {},
     onFloodOver: () => {},
     onClockStep: () => {},
+    onClockRefused: () => {},
+    onClockSettled: () => {},
   };
   const driver = await Driver.start(options);
   t.after(() => driver.close());

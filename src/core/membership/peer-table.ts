@@ -87,6 +87,9 @@ export class PeerTable {
 
   /** What the peer says of itself. */
   introduce(peer: Peer, heartbeat: Heartbeat, nowMs: number): void {
+    peer.heartbeatMs = nowMs;
+    peer.wallMs = heartbeat.wallMs;
+    peer.machineAheadMs = heartbeat.machineMs - heartbeat.wallMs;
     peer.name = heartbeat.name;
     peer.phase = heartbeat.phase;
     peer.count = heartbeat.count;

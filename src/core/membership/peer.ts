@@ -1,3 +1,4 @@
+import type { Now } from "../../base/now.ts";
 import type { Prng } from "../../base/prng.ts";
 import type { BootId, Phase } from "../../protocol/frames.ts";
 import { limits } from "../../protocol/limits.ts";
@@ -72,8 +73,10 @@ export class Peer {
   donorPauseUntilMs = 0;
   /** By how much its clock was too far ahead when last heard; 0: it was not. */
   skewMs = 0;
-  /** How far its wall clock was ahead of ours when it last told, with the way of its datagram. */
-  clockOffsetMs: number | undefined;
+  /** The wall clock that it went by at its last heartbeat. */
+  wallMs: number | undefined;
+  /** By how much its machine's clock was ahead of that then. */
+  machineAheadMs = 0;
   /** When the log last said that it is skewed. */
   skewNotedMs = Number.NEGATIVE_INFINITY;
   readonly ways = new Ways();
@@ -96,6 +99,15 @@ export class Peer {
    */
   get trusted(): boolean {
     return this.state === "up" || this.lingers;
+  }
+
+  /**
+   * How far its wall clock is ahead of ours, going by when it last told, with the way of its
+   * datagram. Whatever becomes of our own clock meanwhile.
+   */
+  clockOffsetMs({ monotonicMs, wallMs }: Now): number | undefined {
+    if (this.wallMs === undefined) return undefined;
+    return this.wallMs + (monotonicMs - this.heartbeatMs) - wallMs;
   }
 
   /** Something has changed that may have kept the last rounds with it from bringing anything. */
