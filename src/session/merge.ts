@@ -2,6 +2,9 @@ import { type Hash64, hashComponent, xorInto } from "./fingerprint.ts";
 import type { Attribute, Expiry, Life, SessionDelta, SessionState } from "./record.ts";
 import { compareStamps, type Stamp } from "./stamp.ts";
 
+/** What a merge has changed; `use`: no more than when the session was last used, and its end. */
+export type Merged = "nothing" | "use" | "content";
+
 /**
  * The join. Each component is a lattice of its own, ordered by stamp, and a tie (one writer, one
  * stamp, two contents: only a broken peer makes it) is broken by content, so that every replica
@@ -17,37 +20,37 @@ import { compareStamps, type Stamp } from "./stamp.ts";
  * Attributes later than the floor are kept in a dead record too: they are not visible, but a
  * create that both of two replicas see must leave both with the same attributes.
  *
- * Returns whether anything changed. `fingerprint` is updated in place.
+ * Returns what changed. `fingerprint` is updated in place.
  */
 export function merge(
   state: SessionState,
   delta: SessionDelta,
   idHash: Hash64,
   fingerprint: Hash64,
-): boolean {
-  let changed = false;
+): Merged {
+  let merged: Merged = "nothing";
+  if (delta.expiry !== undefined && expiryWins(delta.expiry, state.expiry)) {
+    swap(fingerprint, idHash, "expiry", "", state.expiry.stamp, delta.expiry.stamp);
+    state.expiry = delta.expiry;
+    merged = "use";
+  }
   if (delta.floor !== undefined && compareStamps(delta.floor, state.floor) > 0) {
     raiseFloor(state, delta.floor, idHash, fingerprint);
-    changed = true;
+    merged = "content";
   }
   if (delta.life !== undefined && lifeWins(delta.life, state.life)) {
     swap(fingerprint, idHash, "life", "", state.life.stamp, delta.life.stamp);
     state.life = delta.life;
-    changed = true;
-  }
-  if (delta.expiry !== undefined && expiryWins(delta.expiry, state.expiry)) {
-    swap(fingerprint, idHash, "expiry", "", state.expiry.stamp, delta.expiry.stamp);
-    state.expiry = delta.expiry;
-    changed = true;
+    merged = "content";
   }
   const { length } = state.attributes;
   const indexes = delta.attributes.length > scannedMax ? indexesOf(state.attributes) : undefined;
   for (const attribute of delta.attributes) {
-    if (mergeAttribute(state, attribute, idHash, fingerprint, indexes)) changed = true;
+    if (mergeAttribute(state, attribute, idHash, fingerprint, indexes)) merged = "content";
   }
   // An array that grows has room for sixteen more, which a million records would keep for nothing.
   if (state.attributes.length > length) state.attributes = state.attributes.slice();
-  return changed;
+  return merged;
 }
 
 function raiseFloor(state: SessionState, floor: Stamp, idHash: Hash64, fingerprint: Hash64): void {

@@ -124,7 +124,7 @@ export function joinOf(sequence: readonly SessionDelta[], id = "session"): Joine
 }
 
 export function mergeInto({ state, fingerprint, idHash }: Joined, delta: SessionDelta): boolean {
-  return merge(state, delta, idHash, fingerprint);
+  return merge(state, delta, idHash, fingerprint) !== "nothing";
 }
 
 /** The state as text that does not depend on the order in which attributes arrived. */

@@ -637,6 +637,24 @@ test("an observer is told what became of a session, and of nothing else", () => 
   ]);
 });
 
+test("a use that comes with a whole record is told as a use", () => {
+  const node = new Node(1);
+  const peer = new Node(2);
+  const told: string[] = [];
+  node.create("s", { a: "1" });
+  node.sendTo(peer, "s");
+  peer.store.observer = (id, change) => told.push(`${change} ${id}`);
+  node.touch("s", 20_000);
+  node.sendTo(peer, "s");
+  node.sendTo(peer, "s");
+  node.patch("s", { a: "2" });
+  node.touch("s", 30_000);
+  node.sendTo(peer, "s");
+  node.patch("s", {}, ["a"]);
+  node.sendTo(peer, "s");
+  assert.deepEqual(told, ["touched s", "changed s", "changed s"]);
+});
+
 test("a patch that names a stamp is refused once another write came", () => {
   const node = new Node(1);
   const peer = new Node(2);

@@ -1,3 +1,4 @@
+import type { Merged } from "../../session/merge.ts";
 import { type Life, ownerName, type SessionDelta } from "../../session/record.ts";
 import { compareStamps, laterStamp } from "../../session/stamp.ts";
 import type { StoredRecord } from "./stored-record.ts";
@@ -11,18 +12,13 @@ export type Change = "created" | "changed" | "touched" | "destroyed" | "expired"
 /** Told of each change in the turn in which it happens. It must not change the store. */
 export type Observer = (id: string, change: Change) => void;
 
-/** What the merge of a delta has made of a record; undefined: nobody could have seen it. */
-export function changeOf(
-  record: StoredRecord,
-  delta: SessionDelta,
-  before: Life,
-): Change | undefined {
-  const { life } = record;
+/** What a merge has made of a record; undefined: nobody could have seen it. */
+export function changeOf({ life }: StoredRecord, merged: Merged, before: Life): Change | undefined {
   // Only a create brings a later life: maybe after an end that has not been swept yet.
   if (life.alive) {
     if (!before.alive || compareStamps(life.stamp, before.stamp) > 0) return "created";
   } else return before.alive ? "destroyed" : undefined;
-  return isUse(delta) ? "touched" : "changed";
+  return merged === "use" ? "touched" : "changed";
 }
 
 /** Whether a delta says no more than that the session was used. */

@@ -169,7 +169,8 @@ export class Store {
     const { high, low } = fingerprint;
     const before = record.life;
     let wasStub = false;
-    const changed = merge(record, delta, idHash, fingerprint);
+    const merged = merge(record, delta, idHash, fingerprint);
+    const changed = merged !== "nothing";
     record.fingerprint = fingerprint;
     const forgetAt = forgetAtMs(record, this.#retentionMs);
     if (held === undefined) {
@@ -186,7 +187,7 @@ export class Store {
     noteNewest(record, delta);
     this.#wheel.schedule(record, forgetAt, wallMs);
     // What comes back from a peer was there all the time, unless it has ended meanwhile.
-    if (!wasStub) this.#tell(record, changeOf(record, delta, before));
+    if (!wasStub) this.#tell(record, changeOf(record, merged, before));
     else if (hasLife(record) && !record.life.alive) this.#tell(record, "destroyed");
     this.#places.put(record);
     return { record, changed };
