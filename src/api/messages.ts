@@ -4,10 +4,9 @@ import { limits } from "../protocol/limits.ts";
  * The vocabulary of the local protocol. A request is `[requestId, verb, ...arguments]`, its reply
  * `[requestId, 0, result]` or `[requestId, 1, code, message]`; a watch goes on with
  * `[requestId, 2, events]`. PROTOCOL.md has all of it.
+ *
+ * The numbers are the protocol: only append, never renumber or reuse.
  */
-export const localProtocolVersion = 2;
-
-/** The numbers are the protocol: only append, never renumber or reuse. */
 export const Verb = {
   hello: 1,
   get: 2,
@@ -63,10 +62,7 @@ export const refusals = {
   oversizeFrame: [ErrorCode.protocol, "a frame is larger than the protocol allows"],
   malformedFrame: [ErrorCode.protocol, "a frame is not a well-formed request"],
   helloMissing: [ErrorCode.protocol, "the first request of a connection must be hello"],
-  versionUnknown: [
-    ErrorCode.protocol,
-    `this sidecar speaks version ${localProtocolVersion} of the local protocol`,
-  ],
+  versionUnknown: [ErrorCode.protocol, "client and sidecar have no version in common"],
   verbUnknown: [ErrorCode.protocol, "this sidecar does not know the verb"],
   verbForbidden: [ErrorCode.forbidden, "not allowed on the stats socket"],
   idInvalid: [

@@ -3,6 +3,7 @@ import { limits } from "../protocol/limits.ts";
 import { type RefusalReason, Verb } from "./messages.ts";
 import type { MsgpackReader } from "./msgpack-reader.ts";
 import {
+  areVersions,
   bad,
   isDuration,
   isName,
@@ -33,8 +34,8 @@ function decodeArguments(
 ): Request | BadRequest {
   switch (verb) {
     case Verb.hello:
-      if (count !== 1) break;
-      return { requestId, verb, version: reader.number() };
+      if (count !== 1 && count !== 2) break;
+      return decodeHello(reader, requestId, count === 2);
     case Verb.get:
       if (count !== 1 && count !== 3) break;
       return decodeGet(reader, requestId, count === 3);
@@ -77,6 +78,18 @@ function decodeArguments(
       return bad(requestId, "verbUnknown");
   }
   return bad(requestId, "malformedFrame", reader);
+}
+
+function decodeHello(
+  reader: MsgpackReader,
+  requestId: number,
+  isRange: boolean,
+): Request | BadRequest {
+  const lowest = reader.number();
+  const highest = isRange ? reader.number() : lowest;
+  const versions = { lowest, highest };
+  if (!areVersions(versions)) return bad(requestId, "malformedFrame", reader);
+  return { requestId, verb: Verb.hello, versions };
 }
 
 function decodeGet(

@@ -1,8 +1,9 @@
 import type { AckRequest, Lifetime, ListQuery } from "../core/commands.ts";
 import type { Stamp } from "../session/stamp.ts";
-import { localProtocolVersion, Option, Verb } from "./messages.ts";
+import { Option, Verb } from "./messages.ts";
 import type { MsgpackWriter } from "./msgpack-writer.ts";
 import type { PlainVerb } from "./requests.ts";
+import { localVersions, type Versions } from "./versions.ts";
 
 /** An attribute as a client sends it: bytes that only clients interpret. */
 export interface PackedAttribute {
@@ -17,9 +18,14 @@ export interface WriteExtras {
   readonly owner?: string | null | undefined;
 }
 
-export function encodeHello(writer: MsgpackWriter, requestId: number): void {
-  const body = begin(writer, requestId, Verb.hello, 1);
-  writer.number(localProtocolVersion);
+export function encodeHello(
+  writer: MsgpackWriter,
+  requestId: number,
+  versions: Versions = localVersions,
+): void {
+  const body = begin(writer, requestId, Verb.hello, 2);
+  writer.number(versions.lowest);
+  writer.number(versions.highest);
   writer.endFrame(body);
 }
 

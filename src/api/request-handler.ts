@@ -1,7 +1,7 @@
 import { unreachable } from "../base/assert.ts";
 import type { AckRequest, Refusal, WriteOutcome } from "../core/commands.ts";
 import type { Subscription } from "./change-feed.ts";
-import { localProtocolVersion, type RefusalReason, Verb } from "./messages.ts";
+import { type RefusalReason, Verb } from "./messages.ts";
 import type { MsgpackWriter } from "./msgpack-writer.ts";
 import {
   type AllDestroyed,
@@ -19,7 +19,7 @@ import type {
   DestroyAllRequest,
   FeedRequest,
   GetRequest,
-  Request,
+  ServiceRequest,
   WriteRequest,
 } from "./requests.ts";
 import type { ServerCounters } from "./server-counters.ts";
@@ -75,7 +75,7 @@ export class RequestHandler {
    * confirmed. What is written later is written through the caller, which sees to it that it
    * leaves.
    */
-  handle(request: Request, caller: Caller): void {
+  handle(request: ServiceRequest, caller: Caller): void {
     if (this.#verbs !== undefined && !this.#verbs.has(request.verb)) {
       this.refuse(request.requestId, "verbForbidden");
       return;
@@ -103,7 +103,7 @@ export class RequestHandler {
   }
 
   /** Sessions that must be fetched before the request can be handled truthfully. */
-  #unknownSessions(request: Request): readonly string[] {
+  #unknownSessions(request: ServiceRequest): readonly string[] {
     if (!("id" in request)) return nothing;
     const write = request.verb === Verb.get ? request.atLeast : undefined;
     const isKnown = this.#service.knows(request.id, write);
@@ -111,14 +111,14 @@ export class RequestHandler {
     return [request.id, request.newId].filter((id) => !this.#service.knows(id));
   }
 
-  #fetched(request: Request, known: boolean, caller: Caller): void {
+  #fetched(request: ServiceRequest, known: boolean, caller: Caller): void {
     if (known) this.#handle(request, caller);
     else if (request.verb === Verb.get && request.atLeast !== undefined) {
       this.refuse(request.requestId, "writeNotHere");
     } else this.refuse(request.requestId, "stillJoining");
   }
 
-  #handle(request: Request, caller: Caller): void {
+  #handle(request: ServiceRequest, caller: Caller): void {
     const { requestId } = request;
     const service = this.#service;
     const writer = this.#writer;
@@ -179,12 +179,16 @@ export class RequestHandler {
       case Verb.ping:
         encodeNilReply(writer, requestId);
         break;
-      case Verb.hello:
-        this.#hello(requestId);
-        break;
       default:
         unreachable(request);
     }
+  }
+
+  /** Tells who this is, and in which version of the protocol the two are to speak. */
+  greet(requestId: number, protocol: number): void {
+    const { version, node, cluster, state } = this.#service.hello();
+    const report = { protocol, version, node, cluster, state, pid: process.pid };
+    encodeReportReply(this.#writer, requestId, report);
   }
 
   /** `detail`: what to say instead of the sentence that the reason has. */
@@ -245,19 +249,6 @@ export class RequestHandler {
       return;
     }
     encodeNilReply(this.#writer, requestId);
-  }
-
-  #hello(requestId: number): void {
-    const { version, node, cluster, state } = this.#service.hello();
-    const report = {
-      protocol: localProtocolVersion,
-      version,
-      node,
-      cluster,
-      state,
-      pid: process.pid,
-    };
-    encodeReportReply(this.#writer, requestId, report);
   }
 
   #wrote(request: WriteRequest, outcome: WriteOutcome, caller: Caller): void {

@@ -4,6 +4,7 @@ import type { Stamp } from "../session/stamp.ts";
 import { type RefusalReason, requestIdMax } from "./messages.ts";
 import type { MsgpackReader } from "./msgpack-reader.ts";
 import type { BadRequest } from "./requests.ts";
+import type { Versions } from "./versions.ts";
 
 /** About the text that was read last: whether it may be a session id or an attribute's name. */
 export function isName(reader: MsgpackReader): boolean {
@@ -22,6 +23,10 @@ export function isOwner(reader: MsgpackReader): boolean {
 
 export function isRequestId(value: number): boolean {
   return Number.isInteger(value) && value >= 1 && value <= requestIdMax;
+}
+
+export function areVersions({ lowest, highest }: Versions): boolean {
+  return isWithin(highest, Number.MAX_SAFE_INTEGER) && isWithin(lowest, highest);
 }
 
 export function isStamp({ time, tag }: Stamp): boolean {

@@ -2,6 +2,14 @@ import type { AckRequest, Lifetime, ListQuery, NamedValue } from "../core/comman
 import type { Value } from "../session/record.ts";
 import type { Stamp } from "../session/stamp.ts";
 import type { RefusalReason, Verb } from "./messages.ts";
+import type { Versions } from "./versions.ts";
+
+export interface HelloRequest {
+  readonly requestId: number;
+  readonly verb: typeof Verb.hello;
+  /** What the client speaks. */
+  readonly versions: Versions;
+}
 
 interface Addressed {
   readonly requestId: number;
@@ -80,8 +88,8 @@ export type WriteRequest =
   | DestroyRequest
   | RotateRequest;
 
-export type Request =
-  | { readonly requestId: number; readonly verb: typeof Verb.hello; readonly version: number }
+/** What is asked of the service, once the client has been greeted. */
+export type ServiceRequest =
   | GetRequest
   | WriteRequest
   | ListRequest
@@ -91,6 +99,8 @@ export type Request =
       readonly requestId: number;
       readonly verb: PlainVerb;
     };
+
+export type Request = HelloRequest | ServiceRequest;
 
 /** A frame that is no request to act on. `requestId` 0: the frame did not even tell that. */
 export interface BadRequest {

@@ -2,13 +2,14 @@ import type { Socket } from "node:net";
 import { limits } from "../protocol/limits.ts";
 import type { ChangeFeed, Subscription } from "./change-feed.ts";
 import { FrameSplitter } from "./framing.ts";
-import { localProtocolVersion, type RefusalReason, Verb } from "./messages.ts";
+import { type RefusalReason, Verb } from "./messages.ts";
 import { MsgpackReader } from "./msgpack-reader.ts";
 import type { MsgpackWriter } from "./msgpack-writer.ts";
 import { decodeRequest } from "./request-decoder.ts";
 import type { Caller, LateReply, RequestHandler } from "./request-handler.ts";
-import type { BadRequest, Request } from "./requests.ts";
+import type { BadRequest, HelloRequest, Request } from "./requests.ts";
 import type { ServerCounters } from "./server-counters.ts";
+import { commonVersion, type Versions, versionMismatch } from "./versions.ts";
 
 /** What the connections of a server share. */
 export interface ConnectionSurroundings {
@@ -17,6 +18,7 @@ export interface ConnectionSurroundings {
   /** Where the handler writes; empty whenever no connection is at work. */
   readonly writer: MsgpackWriter;
   readonly counters: ServerCounters;
+  readonly versions: Versions;
   readonly requestsPerTurnMax: number;
   readonly backlogBytesMax: number;
   readonly backlogMsMax: number;
@@ -66,8 +68,8 @@ export class ServerConnection implements Caller {
   }
 
   /** Says why, and leaves the client a moment to read it before the connection is cut. */
-  refuse(requestId: number, reason: RefusalReason): void {
-    this.#surroundings.handler.refuse(requestId, reason);
+  refuse(requestId: number, reason: RefusalReason, detail?: string): void {
+    this.#surroundings.handler.refuse(requestId, reason, detail);
     this.#state = "refused";
     this.#flush();
     this.#socket.end();
@@ -178,14 +180,20 @@ export class ServerConnection implements Caller {
     const { requestId } = request;
     if (request.verb === 0 && request.reason === "malformedFrame") {
       this.refuse(requestId, request.reason);
-    } else if (request.verb === Verb.hello) {
-      if (request.version !== localProtocolVersion) this.refuse(requestId, "versionUnknown");
-      else {
-        this.#greeted = true;
-        handler.handle(request, this);
-      }
-    } else if (!this.#greeted) this.refuse(requestId, "helloMissing");
+    } else if (request.verb === Verb.hello) this.#greet(request);
+    else if (!this.#greeted) this.refuse(requestId, "helloMissing");
     else if (request.verb === 0) handler.refuse(requestId, request.reason);
+  }
+
+  #greet({ requestId, versions }: HelloRequest): void {
+    const { handler, versions: own } = this.#surroundings;
+    const version = commonVersion(own, versions);
+    if (version === undefined) {
+      this.refuse(requestId, "versionUnknown", versionMismatch(own, versions));
+      return;
+    }
+    this.#greeted = true;
+    handler.greet(requestId, version);
   }
 
   #flush(): void {

@@ -9,6 +9,7 @@ import { createServerCounters, type ServerCounters } from "./server-counters.ts"
 import type { SessionService } from "./service.ts";
 import { ownerAndGroup, type SocketAccess } from "./socket-access.ts";
 import { takeSocketPath } from "./socket-file.ts";
+import { localVersions, type Versions } from "./versions.ts";
 
 export interface ServerOptions {
   /** Where the Unix socket is put; its directory is made when missing. */
@@ -22,6 +23,8 @@ export interface ServerOptions {
   readonly counters?: ServerCounters;
   /** Told of connections that the server ends. Fields never hold session ids or values. */
   readonly log?: (event: string, fields: Readonly<Record<string, string | number>>) => void;
+  /** What it speaks; a test may have it be of another time. */
+  readonly versions?: Versions;
   /** Bounds as in `limits`, which a test may tighten. */
   readonly clientsMax?: number;
   readonly requestsPerTurnMax?: number;
@@ -51,6 +54,7 @@ export async function startServer(options: ServerOptions): Promise<LocalServer> 
     counters,
     feed: new ChangeFeed((observer) => options.service.observe(observer), counters),
     handler: new RequestHandler(options.service, writer, counters, options.verbs),
+    versions: options.versions ?? localVersions,
     requestsPerTurnMax: options.requestsPerTurnMax ?? limits.localRequestsPerTurnMax,
     backlogBytesMax: options.backlogBytesMax ?? limits.localBacklogBytesMax,
     backlogMsMax: options.backlogMsMax ?? limits.localBacklogMsMax,

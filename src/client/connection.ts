@@ -2,12 +2,14 @@ import { connect, type Socket } from "node:net";
 import { FrameSplitter } from "../api/framing.ts";
 import { MsgpackReader } from "../api/msgpack-reader.ts";
 import { MsgpackWriter } from "../api/msgpack-writer.ts";
-import { decodeReplyHead } from "../api/reply-codec.ts";
+import { decodeReplyHead, decodeReportReply } from "../api/reply-codec.ts";
 import { encodeHello, encodeTrack } from "../api/request-encoder.ts";
 import { clientSocketPath } from "../api/socket-path.ts";
+import { commonVersion, localVersions, versionMismatch } from "../api/versions.ts";
 import { limits } from "../protocol/limits.ts";
 import { errorOfReply, malformedReply, SessioncastError, timedOut, unavailable } from "./errors.ts";
 import { helloRequestId, PendingRequests, trackRequestId } from "./pending-requests.ts";
+import { unpackReport } from "./values.ts";
 
 export interface ConnectionOptions {
   /** Undefined: where sidecars listen by default, looked up before each attempt. */
@@ -270,6 +272,11 @@ export class Connection {
 
   #greeted(link: Link): void {
     if (link.stage === "ready") return;
+    const mismatch = this.#mismatchOf(unpackReport(decodeReportReply(this.#reader)));
+    if (mismatch !== undefined) {
+      this.#fail(link, () => mismatch);
+      return;
+    }
     link.stage = "ready";
     clearTimeout(link.timer);
     this.#failures = 0;
@@ -277,6 +284,15 @@ export class Connection {
     for (const waiter of this.#waiters.splice(0)) waiter.resolve();
     this.#holdProcess();
     this.#announce("connected");
+  }
+
+  /** What is wrong with the version that the sidecar has chosen of those that it was offered. */
+  #mismatchOf(greeting: Record<string, unknown> | undefined): SessioncastError | undefined {
+    const chosen = greeting?.protocol;
+    if (typeof chosen !== "number" || !this.#reader.finished) return malformedReply();
+    const its = { lowest: chosen, highest: chosen };
+    if (commonVersion(its, localVersions) !== undefined) return undefined;
+    return new SessioncastError("SESSIONCAST_PROTOCOL", versionMismatch(its, localVersions));
   }
 
   #fail(link: Link, error: () => SessioncastError): void {

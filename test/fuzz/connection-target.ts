@@ -6,13 +6,15 @@ import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { encodeReportReply } from "../../src/api/reply-codec.ts";
+import { localVersions } from "../../src/api/versions.ts";
 import { Client } from "../../src/client/client.ts";
 import { SessioncastError } from "../../src/client/errors.ts";
 import { replyFrames } from "./client-targets.ts";
 import { written } from "./server-targets.ts";
 import type { Features, FuzzTarget } from "./target.ts";
 
-const hello = { protocol: 2, version: "0", node: "n", cluster: "c", state: "ready", pid: 1 };
+const protocol = localVersions.highest;
+const hello = { protocol, version: "0", node: "n", cluster: "c", state: "ready", pid: 1 };
 const greeting = written((writer) => encodeReportReply(writer, 1, hello));
 
 interface Sidecar {

@@ -27,6 +27,7 @@ import { RequestHandler } from "../../src/api/request-handler.ts";
 import type { BadRequest, Request } from "../../src/api/requests.ts";
 import { ServerConnection } from "../../src/api/server-connection.ts";
 import { createServerCounters } from "../../src/api/server-counters.ts";
+import { localVersions } from "../../src/api/versions.ts";
 import { Prng } from "../../src/base/prng.ts";
 import type { NamedValue } from "../../src/core/commands.ts";
 import { limits } from "../../src/protocol/limits.ts";
@@ -113,7 +114,7 @@ const stamp = { time: 911_812_147_200_000, tag: 305_441_741 };
 
 /** One of each, all about a few sessions. */
 const requests: readonly Write[] = [
-  (writer) => encodeHello(writer, 1),
+  (writer) => encodeHello(writer, 1, { lowest: 1, highest: 3 }),
   (writer) => encodeTrack(writer, 2, 10),
   (writer) => encodeWatch(writer, 3, "s"),
   (writer) =>
@@ -147,12 +148,12 @@ function ownerOf(values: readonly NamedValue[]): string | undefined {
   return owner === undefined ? undefined : Buffer.from(owner, "latin1").toString();
 }
 
-/** The request as our own client would write it; undefined: it would not. */
-function rewrite(request: Request): Write | undefined {
+/** The request as our own client would write it. */
+function rewrite(request: Request): Write {
   const { requestId } = request;
   switch (request.verb) {
     case Verb.hello:
-      return undefined;
+      return (writer) => encodeHello(writer, requestId, request.versions);
     case Verb.get:
       return (writer) => encodeGet(writer, requestId, request);
     case Verb.create:
@@ -230,8 +231,7 @@ const request: FuzzTarget = {
     const read = decoded(input);
     if (read.verb === 0) return [`${read.reason} ${read.requestId > 0}`];
     checkLimits(read);
-    const write = rewrite(read);
-    if (write !== undefined) assert.deepEqual(decoded(written(write).subarray(4)), read);
+    assert.deepEqual(decoded(written(rewrite(read)).subarray(4)), read);
     return [sized(`verb ${read.verb}`, JSON.stringify(read).length), ...Object.keys(read)];
   },
 };
@@ -288,6 +288,7 @@ function serve(input: Buffer): Features {
     feed: new ChangeFeed((observer) => service.observe(observer), counters),
     writer,
     counters,
+    versions: localVersions,
     requestsPerTurnMax: limits.localRequestsPerTurnMax,
     backlogBytesMax: limits.localBacklogBytesMax,
     backlogMsMax: limits.localBacklogMsMax,

@@ -30,6 +30,7 @@ import {
   encodeDestroy,
   encodeDestroyAll,
   encodeGet,
+  encodeHello,
   encodeList,
   encodePatch,
   encodePlain,
@@ -40,6 +41,7 @@ import {
   encodeUnwatch,
   encodeWatch,
 } from "../../src/api/request-encoder.ts";
+import { commonVersion, type Versions } from "../../src/api/versions.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { ownerName } from "../../src/session/record.ts";
 
@@ -154,6 +156,26 @@ test("all other requests come out as they went in", () => {
         ack,
         ifStamp: undefined,
       });
+    }),
+  );
+});
+
+test("versions come out as they went in, and the highest of both is chosen", () => {
+  const versions = fc
+    .tuple(fc.integer({ min: 1, max: 9 }), fc.nat({ max: 4 }))
+    .map(([lowest, more]) => ({ lowest, highest: lowest + more }));
+  fc.assert(
+    fc.property(requestIds, versions, versions, (requestId, own, offered) => {
+      const reader = readerOf((writer) => encodeHello(writer, requestId, offered));
+      const expected = { requestId, verb: Verb.hello, versions: offered };
+      assert.deepEqual(decodeRequest(reader), expected);
+      const speaks = ({ lowest, highest }: Versions, version: number) =>
+        version >= lowest && version <= highest;
+      const common = Array.from({ length: 13 }, (_, index) => index + 1).filter(
+        (version) => speaks(own, version) && speaks(offered, version),
+      );
+      assert.equal(commonVersion(own, offered), common.at(-1));
+      assert.equal(commonVersion(offered, own), common.at(-1));
     }),
   );
 });

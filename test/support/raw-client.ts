@@ -3,7 +3,8 @@ import { connect, type Socket } from "node:net";
 import type { TestContext } from "node:test";
 import { pack, Unpackr } from "msgpackr";
 import { FrameSplitter } from "../../src/api/framing.ts";
-import { localProtocolVersion, Verb } from "../../src/api/messages.ts";
+import { Verb } from "../../src/api/messages.ts";
+import { localVersions } from "../../src/api/versions.ts";
 
 const unpackr = new Unpackr({ useRecords: false, int64AsType: "number" });
 
@@ -18,7 +19,13 @@ export function frameOfBytes(body: Uint8Array): Buffer {
   return Buffer.concat([header, body]);
 }
 
-export const helloFrame = frameOf([1, Verb.hello, localProtocolVersion]);
+const { lowest, highest } = localVersions;
+export const helloFrame = frameOf([1, Verb.hello, lowest, highest]);
+
+/** What a sidecar answers to the greeting, as far as a client needs it. */
+export function greetingFrame(protocol: unknown = highest): Buffer {
+  return frameOf([1, 0, pack({ protocol })]);
+}
 
 /** A client without manners: it sends whatever bytes a test wants sent. */
 export class RawClient {

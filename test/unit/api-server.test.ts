@@ -197,9 +197,53 @@ test("the first request must be hello, of a version that is known", async (t) =>
   const newer = await RawClient.connect(t, path);
   const answer = (await newer.ask([1, 1, 3])) as unknown[];
   assert.deepEqual(answer.slice(0, 3), [1, 1, "SESSIONCAST_PROTOCOL"]);
-  assert.match(String(answer[3]), /version 2/);
+  assert.match(String(answer[3]), /version 2 .*version 3: upgrade the sidecar/);
   await newer.closed;
   assert.equal(server.counters.refusals.versionUnknown, 1);
+});
+
+test("the sidecar chooses the highest version that both speak", async (t) => {
+  const { path, server } = await serveFake(t, { versions: { lowest: 3, highest: 5 } });
+  const chosen = async (...offered: number[]) => {
+    const client = await RawClient.connect(t, path);
+    const [, , report] = (await client.ask([1, 1, ...offered])) as [number, number, Buffer];
+    return unpack(report).protocol;
+  };
+  const offers = [[3], [5], [1, 3], [1, 4], [5, 9], [2, 9], [4, 4]];
+  const answers = await Promise.all(offers.map((offered) => chosen(...offered)));
+  assert.deepEqual(answers, [3, 5, 3, 4, 5, 5, 4]);
+  assert.equal(server.counters.refusals.versionUnknown, 0);
+});
+
+const mismatches: [number[], RegExp][] = [
+  [[2], /sidecar speaks versions 3 to 5 .* client version 2: upgrade the client$/],
+  [[1, 2], /sidecar speaks versions 3 to 5 .* client versions 1 to 2: upgrade the client$/],
+  [[6, 7], /sidecar speaks versions 3 to 5 .* client versions 6 to 7: upgrade the sidecar$/],
+];
+
+for (const [offered, expected] of mismatches) {
+  test(`who offers ${offered} of 3 to 5 is told which side to upgrade`, async (t) => {
+    const { path, server } = await serveFake(t, { versions: { lowest: 3, highest: 5 } });
+    const client = await RawClient.connect(t, path);
+    client.send(frameOf([1, 1, ...offered]), frameOf([2, 11]));
+    const [requestId, status, code, message] = (await client.reply()) as unknown[];
+    assert.deepEqual([requestId, status, code], [1, 1, "SESSIONCAST_PROTOCOL"]);
+    assert.match(String(message), expected);
+    await client.closed;
+    assert.equal(server.counters.refusals.versionUnknown, 1);
+  });
+}
+
+test("what are no versions is a malformed hello", async (t) => {
+  const { path, server } = await serveFake(t);
+  const offers = [[], [0], [1.5], ["2"], [2, 1], [0, 2], [1, 2, 3], [1, Number.NaN]];
+  for (const offered of offers) {
+    const client = await RawClient.connect(t, path);
+    const [, , code] = (await client.ask([1, 1, ...offered])) as unknown[];
+    assert.equal(code, "SESSIONCAST_PROTOCOL");
+    await client.closed;
+  }
+  assert.equal(server.counters.refusals.malformedFrame, offers.length);
 });
 
 const tooLong = "é".repeat(128);

@@ -5,6 +5,7 @@ import { chmodSync } from "node:fs";
 import { createServer, type Server, Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { startServer } from "../../src/api/server.ts";
+import { localVersions, type Versions } from "../../src/api/versions.ts";
 import { reportError } from "../../src/cli/report-error.ts";
 import { type Client, connect, createClient, SessioncastError } from "../../src/client/connect.ts";
 import { PendingRequests } from "../../src/client/pending-requests.ts";
@@ -12,7 +13,7 @@ import { limits } from "../../src/protocol/limits.ts";
 import { catchThrown } from "../support/catch-thrown.ts";
 import { FakeService } from "../support/fake-service.ts";
 import { serveFake, socketPathFor } from "../support/local-server.ts";
-import { frameOf } from "../support/raw-client.ts";
+import { frameOf, greetingFrame } from "../support/raw-client.ts";
 
 const hour = 3_600_000;
 
@@ -93,7 +94,7 @@ test("a request without an answer times out, and the connection goes on", async 
   let chunks = 0;
   const { path } = await serveRaw(t, (socket) => {
     chunks += 1;
-    if (chunks === 1) socket.write(frameOf([1, 0, Buffer.alloc(0)]));
+    if (chunks === 1) socket.write(greetingFrame());
     // The late answer to the request that timed out comes with that to the next.
     if (chunks === 3) socket.write(Buffer.concat([frameOf([3, 0, 1]), frameOf([4, 0, 2])]));
   });
@@ -136,7 +137,7 @@ test("a request that timed out is forgotten", async () => {
 test("a break rejects what is in flight, and is told to listeners", async (t) => {
   stayAlive(t);
   const { path, sockets } = await serveRaw(t, (socket) => {
-    if (socket.bytesWritten === 0) socket.write(frameOf([1, 0, Buffer.alloc(0)]));
+    if (socket.bytesWritten === 0) socket.write(greetingFrame());
     else socket.destroy();
   });
   const client = await connect({ socket: path, timeoutMs: hour });
@@ -247,9 +248,45 @@ test("a sidecar of another protocol is told apart from none", async (t) => {
   await assert.rejects(connect({ socket: babbling.path, timeoutMs: hour }), expected);
 });
 
+test("client and sidecar speak a version that both know", async (t) => {
+  const { highest } = localVersions;
+  const { path } = await serveFake(t, { versions: { lowest: 1, highest: highest + 3 } });
+  const client = await connect({ socket: path, timeoutMs: hour });
+  t.after(() => client.close());
+  assert.equal((await client.hello()).protocol, highest);
+});
+
+const strangers: [string, (own: Versions) => Versions, string][] = [
+  ["newer", ({ highest }) => ({ lowest: highest + 1, highest: highest + 2 }), "client"],
+  ["older", ({ lowest }) => ({ lowest: 1, highest: lowest - 1 }), "sidecar"],
+];
+
+for (const [what, versionsOf, side] of strangers) {
+  test(`of a sidecar that is only ${what} a client says what to do about it`, async (t) => {
+    const { path } = await serveFake(t, { versions: versionsOf(localVersions) });
+    const refused = (error: unknown) =>
+      refusal("SESSIONCAST_PROTOCOL")(error) &&
+      /the sidecar speaks .+, the client .+: /.test(String(error)) &&
+      String(error).endsWith(`upgrade the ${side}`);
+    await assert.rejects(connect({ socket: path, timeoutMs: hour }), refused);
+    await assert.rejects(clientFor(t, path).get("s-1"), refused);
+  });
+}
+
+test("a sidecar that chooses what it was not offered is not spoken to", async (t) => {
+  const { lowest, highest } = localVersions;
+  for (const chosen of [lowest - 1, highest + 1, "2", undefined]) {
+    const { path } = await serveRaw(t, (socket) => {
+      if (socket.bytesWritten === 0) socket.write(greetingFrame(chosen ?? null));
+      else assert.fail("a request was sent");
+    });
+    await assert.rejects(clientFor(t, path).count(), refusal("SESSIONCAST_PROTOCOL"));
+  }
+});
+
 test("a reply that makes no sense rejects its request", async (t) => {
   const { path } = await serveRaw(t, (socket) => {
-    if (socket.bytesWritten === 0) socket.write(frameOf([1, 0, Buffer.alloc(0)]));
+    if (socket.bytesWritten === 0) socket.write(greetingFrame());
     else socket.write(frameOf([3, 0, "twelve"]));
   });
   const client = await connect({ socket: path, timeoutMs: hour });
@@ -265,7 +302,7 @@ test("a client too many is told why", async (t) => {
 test("what a sidecar does not take is bounded", async (t) => {
   const { path } = await serveRaw(t, (socket) => {
     socket.pause();
-    socket.write(frameOf([1, 0, Buffer.alloc(0)]));
+    socket.write(greetingFrame());
   });
   const client = await connect({ socket: path, timeoutMs: hour });
   const large = Buffer.alloc(1_000_000);

@@ -3,13 +3,13 @@ import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { pack, Unpackr } from "msgpackr";
+import { Unpackr } from "msgpackr";
 import { FrameSplitter } from "../../src/api/framing.ts";
 import { Verb } from "../../src/api/messages.ts";
 import { connect } from "../../src/client/connect.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { socketPathFor } from "../support/local-server.ts";
-import { frameOf } from "../support/raw-client.ts";
+import { frameOf, greetingFrame } from "../support/raw-client.ts";
 import { until } from "../support/until.ts";
 
 const timedOut = { code: "SESSIONCAST_TIMEOUT" };
@@ -49,8 +49,8 @@ async function serveSome(t: TestContext, answer: Answer) {
   return { path, verbs, connections: () => connections };
 }
 
-function greet(socket: Socket, [requestId, verb]: Frame): void {
-  if (verb === Verb.hello) socket.write(frameOf([requestId, 0, pack({})]));
+function greet(socket: Socket, [, verb]: Frame): void {
+  if (verb === Verb.hello) socket.write(greetingFrame());
 }
 
 test("a sidecar that stops is sent nothing any more, and the app is told", async (t) => {

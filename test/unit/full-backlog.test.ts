@@ -6,9 +6,9 @@ import { type TestContext, test } from "node:test";
 import { probeSocket } from "../../src/api/socket-probe.ts";
 import { connect } from "../../src/client/connect.ts";
 import { socketPathFor } from "../support/local-server.ts";
-import { frameOf } from "../support/raw-client.ts";
+import { greetingFrame } from "../support/raw-client.ts";
 
-const greeting = frameOf([1, 0, Buffer.alloc(0)]).toString("hex");
+const greeting = greetingFrame().toString("hex");
 
 /** Listens with the shortest backlog, and accepts nobody until its input says so. */
 async function startBusySidecar(t: TestContext, path: string) {

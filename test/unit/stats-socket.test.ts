@@ -129,7 +129,7 @@ test("who may only look on gets a few connections, and one request a turn", asyn
     await RawClient.greet(t, statsSocket);
   }
   const tooMany = await RawClient.connect(t, statsSocket);
-  const refused = (await tooMany.ask([1, Verb.hello, 2])) as unknown[];
+  const refused = (await tooMany.ask([1, Verb.hello, 2, 2])) as unknown[];
   assert.deepEqual(refused.slice(0, 3), [0, 1, "SESSIONCAST_UNAVAILABLE"]);
   await RawClient.greet(t, socket);
 });
