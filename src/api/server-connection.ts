@@ -97,7 +97,8 @@ export class ServerConnection implements Caller {
     const { backlogBytesMax, writer } = this.#surroundings;
     this.#yielding = false;
     if (this.#held.length > 0) this.#replyHeld();
-    this.subscription.write(writer);
+    // A reply that waited may have left no room for events.
+    if (this.#hasRoom) this.subscription.write(writer);
     let turnLeft = requestsMax;
     let more = true;
     do {

@@ -1,12 +1,8 @@
 import assert from "node:assert/strict";
-import { EventEmitter } from "node:events";
-import type { Socket } from "node:net";
-import { ChangeFeed } from "../../src/api/change-feed.ts";
 import { FrameSplitter } from "../../src/api/framing.ts";
 import { Verb } from "../../src/api/messages.ts";
 import { MsgpackReader } from "../../src/api/msgpack-reader.ts";
 import { MsgpackWriter } from "../../src/api/msgpack-writer.ts";
-import { decodeReplyHead } from "../../src/api/reply-codec.ts";
 import { decodeRequest } from "../../src/api/request-decoder.ts";
 import {
   encodeDestroy,
@@ -23,18 +19,12 @@ import {
   encodeUnwatch,
   encodeWatch,
 } from "../../src/api/request-encoder.ts";
-import { RequestHandler } from "../../src/api/request-handler.ts";
 import type { BadRequest, Request } from "../../src/api/requests.ts";
-import { ServerConnection } from "../../src/api/server-connection.ts";
-import { createServerCounters } from "../../src/api/server-counters.ts";
-import { localVersions } from "../../src/api/versions.ts";
 import { Prng } from "../../src/base/prng.ts";
 import type { NamedValue } from "../../src/core/commands.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { ownerName } from "../../src/session/record.ts";
-import { LoneReplica } from "../support/lone-replica.ts";
-import { ReplicaService } from "../support/replica-service.ts";
-import { counted, type Features, type FuzzTarget, sized } from "./target.ts";
+import { type FuzzTarget, sized } from "./target.ts";
 
 type Write = (writer: MsgpackWriter) => void;
 
@@ -46,7 +36,7 @@ export function written(...writes: readonly Write[]): Buffer {
 }
 
 /** Bodies of the frames that are whole; undefined in place of one that is too large. */
-function plainFrames(stream: Uint8Array, bodyBytesMax: number): (Buffer | undefined)[] {
+export function plainFrames(stream: Uint8Array, bodyBytesMax: number): (Buffer | undefined)[] {
   const octets = Buffer.from(stream);
   const bodies: (Buffer | undefined)[] = [];
   for (let at = 0; at + 4 <= octets.length; ) {
@@ -60,7 +50,7 @@ function plainFrames(stream: Uint8Array, bodyBytesMax: number): (Buffer | undefi
 }
 
 /** Cut at places that the first octet decides. */
-function* piecesOf(input: Buffer): Generator<Buffer> {
+export function* piecesOf(input: Buffer): Generator<Buffer> {
   const [cut = 0] = input;
   const prng = new Prng(cut);
   for (let at = 1; at < input.length; ) {
@@ -70,7 +60,7 @@ function* piecesOf(input: Buffer): Generator<Buffer> {
   }
 }
 
-function frameOf(body: Uint8Array): Buffer {
+export function frameOf(body: Uint8Array): Buffer {
   const head = Buffer.alloc(4);
   head.writeUInt32BE(body.length);
   return Buffer.concat([head, body]);
@@ -113,7 +103,7 @@ const ack = { peers: 1, timeoutMs: 100 };
 const stamp = { time: 911_812_147_200_000, tag: 305_441_741 };
 
 /** One of each, all about a few sessions. */
-const requests: readonly Write[] = [
+export const requests: readonly Write[] = [
   (writer) => encodeHello(writer, 1, { lowest: 1, highest: 3 }),
   (writer) => encodeTrack(writer, 2, 10),
   (writer) => encodeWatch(writer, 3, "s"),
@@ -236,121 +226,4 @@ const request: FuzzTarget = {
   },
 };
 
-/** What a connection needs of a socket, in memory; nothing is ever in its way. */
-class FakeSocket extends EventEmitter {
-  readonly sent: Buffer[] = [];
-  readonly writableLength = 0;
-  readonly writableCorked = 0;
-  ended = false;
-  destroyed = false;
-
-  get writable(): boolean {
-    return !this.ended && !this.destroyed;
-  }
-
-  write(octets: Buffer): boolean {
-    assert(this.writable, "nothing is written after the end");
-    this.sent.push(Buffer.from(octets));
-    return true;
-  }
-
-  end(): void {
-    this.ended = true;
-  }
-
-  destroy(): void {
-    this.destroyed = true;
-  }
-
-  cork(): void {}
-
-  uncork(): void {}
-
-  pause(): void {}
-
-  resume(): void {}
-
-  isPaused(): boolean {
-    return false;
-  }
-}
-
-function serve(input: Buffer): Features {
-  const lone = new LoneReplica({ countMax: 50 });
-  lone.settle();
-  const waits = new ReplicaService(lone);
-  const { service } = waits;
-  const counters = createServerCounters();
-  const writer = new MsgpackWriter();
-  const socket = new FakeSocket();
-  new ServerConnection(socket as unknown as Socket, {
-    handler: new RequestHandler(service, writer, counters),
-    feed: new ChangeFeed((observer) => service.observe(observer), counters),
-    writer,
-    counters,
-    versions: localVersions,
-    requestsPerTurnMax: limits.localRequestsPerTurnMax,
-    backlogBytesMax: limits.localBacklogBytesMax,
-    backlogMsMax: limits.localBacklogMsMax,
-    log: () => {},
-  });
-  for (const piece of piecesOf(input)) socket.emit("data", piece);
-  socket.emit("end");
-  waits.endWaits();
-  lone.tick();
-  socket.emit("close");
-  return judge(input, socket, counters);
-}
-
-/** Every request has its reply, or the connection has said why it ends. */
-function judge(input: Buffer, socket: FakeSocket, counters: object): Features {
-  const asked = plainFrames(input.subarray(1), limits.localFrameBytesMax);
-  const replies = plainFrames(Buffer.concat(socket.sent), limits.localFrameBytesMax);
-  const reader = new MsgpackReader();
-  const heads = replies.map((body) => {
-    assert(body !== undefined, "a reply fits a frame");
-    reader.reset(body, 0, body.length);
-    const head = decodeReplyHead(reader);
-    assert(head !== undefined, "a reply is one");
-    return head;
-  });
-  const answers = heads.filter(({ isEvent }) => !isEvent);
-  const last = answers.at(-1);
-  if (socket.ended) assert(last?.error !== undefined, "it says why");
-  else assert.equal(answers.length, asked.length);
-  assert(answers.length <= asked.length + 1);
-  const refusals = heads.map(({ error }) => error?.code ?? "done");
-  return [...refusals, ...counted(counters), `ended ${socket.ended}`];
-}
-
-const server: FuzzTarget = {
-  name: "server",
-  about: "a connection of an app, cut anywhere: each request is answered, or it says why it ends",
-  bytesMax: 4_096,
-  executions: 250,
-  corpus() {
-    const [hello = () => {}] = requests;
-    const whole = written(...requests);
-    const each = requests.map((write) => written(hello, write));
-    return [whole, ...each].flatMap((stream) =>
-      [0, 1, 9].map((cut) => Buffer.concat([Buffer.from([cut]), stream])),
-    );
-  },
-  breed(input, other, prng, anyhow) {
-    const frames = plainFrames(input.subarray(1), limits.localFrameBytesMax).filter(isBody);
-    const others = plainFrames(other.subarray(1), limits.localFrameBytesMax).filter(isBody);
-    const at = prng.below(frames.length + 1);
-    const donated = prng.pick(others);
-    const chosen = frames[at];
-    if (donated !== undefined && prng.chance(0.4)) frames.splice(at, 0, donated);
-    else if (chosen !== undefined) frames[at] = anyhow(chosen, donated ?? chosen, prng);
-    return Buffer.concat([input.subarray(0, 1), ...frames.map(frameOf)]);
-  },
-  run: serve,
-};
-
-function isBody(body: Buffer | undefined): body is Buffer {
-  return body !== undefined;
-}
-
-export const serverTargets: readonly FuzzTarget[] = [splitter, request, server];
+export const serverTargets: readonly FuzzTarget[] = [splitter, request];

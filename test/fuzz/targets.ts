@@ -3,6 +3,7 @@ import { connectionTargets } from "./connection-target.ts";
 import { coreTargets } from "./core-targets.ts";
 import { gateTargets } from "./gate-target.ts";
 import { replicaTargets } from "./replica-target.ts";
+import { serverConnectionTargets } from "./server-connection-target.ts";
 import { serverTargets } from "./server-targets.ts";
 import type { FuzzTarget } from "./target.ts";
 import { textTargets } from "./text-targets.ts";
@@ -15,6 +16,7 @@ export const targets: readonly FuzzTarget[] = [
   ...coreTargets,
   ...replicaTargets,
   ...serverTargets,
+  ...serverConnectionTargets,
   ...clientTargets,
   ...connectionTargets,
   ...textTargets,

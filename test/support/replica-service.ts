@@ -15,6 +15,11 @@ export class ReplicaService {
     for (const end of this.#waiting.splice(0)) end();
   }
 
+  /** How much waits. */
+  get waits(): number {
+    return this.#waiting.length;
+  }
+
   get service(): SessionService {
     const lone = this.#lone;
     const { replica } = lone;
