@@ -51,7 +51,6 @@ import { packAttributes, unpackReport } from "./values.ts";
 import { type SessionEvent, type Watch, Watches } from "./watches.ts";
 
 const noOptions = {};
-const timeoutMsDefault = 1_000;
 
 /**
  * Sessions, as the sidecar of this host holds them. Methods reject with a `SessioncastError`.
@@ -68,7 +67,7 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
 
   constructor(options: ClientOptions = {}) {
     super();
-    const timeoutMs = options.timeoutMs ?? timeoutMsDefault;
+    const timeoutMs = options.timeoutMs ?? limits.clientTimeoutMsDefault;
     if (!(timeoutMs > 0 && timeoutMs <= 2_147_483_647)) {
       throw invalid("timeoutMs is not a number of milliseconds above 0");
     }

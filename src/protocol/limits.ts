@@ -269,7 +269,6 @@ export const limits = {
   /** Requests that wait for the same session. */
   fetchWaitersMax: 256,
   fetchRetryMs: 25,
-  /** Below the default timeout of clients, so that they hear the reason. */
   fetchMsMax: 700,
 
   // Local socket.
@@ -305,6 +304,8 @@ export const limits = {
   /** Events that wait for a client's next turn; beyond, it is told that it missed some. */
   eventsPerTurnMax: 65_536,
   eventsPerFrameMax: 4_096,
+  /** How long a request of a client library takes at most, unless the app says otherwise. */
+  clientTimeoutMsDefault: 1_000,
   /** Requests that a client library holds while its sidecar does not take them. */
   clientBacklogBytesMax: 67_108_864,
   /** So many requests leave at once, without waiting for the end of the turn. */
@@ -348,6 +349,10 @@ assert(limits.gapAheadMax <= limits.repairRingDatagramsMax, "no NAK for what no 
 assert(
   limits.localFrameBytesMax > limits.sessionBytesMax + 65_536,
   "a session of the largest size fits one frame of the local socket",
+);
+assert(
+  limits.fetchMsMax < limits.clientTimeoutMsDefault,
+  "clients hear why what was fetched for them is not to be had",
 );
 assert(
   limits.downAfterMs > limits.pingAfterMs + 3 * limits.pingEveryMs,

@@ -6,7 +6,7 @@ import { setImmediate } from "node:timers/promises";
 import { Unpackr } from "msgpackr";
 import { FrameSplitter } from "../../src/api/framing.ts";
 import { Verb } from "../../src/api/messages.ts";
-import { connect } from "../../src/client/connect.ts";
+import { connect, createClient } from "../../src/client/connect.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { socketPathFor } from "../support/local-server.ts";
 import { frameOf, greetingFrame } from "../support/raw-client.ts";
@@ -118,4 +118,29 @@ test("nor for being silent as long as it may ask its peers", async (t) => {
   const ping = (): Promise<void> => client.ping().catch(ping);
   await ping();
   assert.equal(connections(), 1);
+});
+
+test("whoever does not say how long waits a second at most", async (t) => {
+  const { path, verbs } = await serveSome(t, greet);
+  assert.ok(limits.clientTimeoutMsDefault <= 1_000);
+  let nowMs = performance.now();
+  t.mock.method(performance, "now", () => nowMs);
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const client = createClient({ socket: path });
+  t.after(() => client.close());
+  const outcomes: unknown[] = [];
+  const ask = () => client.count().catch(({ code }) => outcomes.push(code));
+  const wait = async (ms: number) => {
+    nowMs += ms;
+    t.mock.timers.tick(ms);
+    // The verdict comes after what may lie in the socket was read.
+    for (let turns = 0; turns < 2; turns++) await setImmediate();
+  };
+  const first = ask();
+  await until(() => verbs.includes(Verb.count));
+  await wait(limits.clientTimeoutMsDefault - 1);
+  assert.deepEqual(outcomes, []);
+  await wait(1);
+  assert.deepEqual(outcomes, ["SESSIONCAST_TIMEOUT"]);
+  await first;
 });
