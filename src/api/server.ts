@@ -37,6 +37,8 @@ export interface LocalServer {
   /** Connections that are open. */
   readonly clients: number;
   readonly counters: ServerCounters;
+  /** Octets that wait for clients to read them, of all together. */
+  readonly backlogBytes: number;
   /** Copies that clients keep, and connections that watch. */
   readonly tracked: number;
   readonly watching: number;
@@ -81,6 +83,9 @@ export async function startServer(options: ServerOptions): Promise<LocalServer> 
     counters,
     get clients() {
       return sockets.size;
+    },
+    get backlogBytes() {
+      return [...sockets].reduce((sum, socket) => sum + socket.writableLength, 0);
     },
     get tracked() {
       return surroundings.feed.tracked;

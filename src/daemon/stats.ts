@@ -30,7 +30,6 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
   const { replica, transport } = driver;
   const { store, counters } = replica;
   const now = driver.now();
-  const { apps, stats } = sources.sockets;
   const memory = process.memoryUsage();
   return {
     version: sources.version,
@@ -81,14 +80,7 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
     clock: counters.clock,
     store: counters.store,
     buffers: replica.buffers,
-    local: {
-      clients: apps?.clients ?? 0,
-      statsClients: stats?.clients ?? 0,
-      watching: apps?.watching ?? 0,
-      tracked: apps?.tracked ?? 0,
-      /** Of both sockets. */
-      ...apps?.counters,
-    },
+    local: describeSockets(sources.sockets),
     cpuMicros: Math.round(process.cpuUsage().user + process.cpuUsage().system),
     eventLoopDelayMs: sources.eventLoopDelayMs(),
     memory: {
@@ -117,6 +109,18 @@ function describeSessions(store: Store): Record<string, number> {
     tombstoneRetentionMs: store.tombstoneRetentionMs,
     stubs: store.stubs.size,
     stubBytes: store.stubs.bytes,
+  };
+}
+
+function describeSockets({ apps, stats }: LocalSockets): Record<string, unknown> {
+  return {
+    clients: apps?.clients ?? 0,
+    statsClients: stats?.clients ?? 0,
+    watching: apps?.watching ?? 0,
+    tracked: apps?.tracked ?? 0,
+    backlogBytes: apps?.backlogBytes ?? 0,
+    /** Of both sockets. */
+    ...apps?.counters,
   };
 }
 

@@ -59,17 +59,32 @@ test("one that has been paused is told first what it missed, then answered", asy
   assert.ok(heads.indexOf("2 2") < heads.indexOf("14 0"), heads.join());
 });
 
-test("a watcher that does not read is dropped", async (t) => {
-  const { path, service, server } = await serveFake(t, {
-    backlogBytesMax: 100_000,
-    backlogMsMax: 20,
-  });
+test("a watcher that does not read is dropped, and others go on", async (t) => {
+  const backlogBytesMax = 100_000;
+  const { path, service, server } = await serveFake(t, { backlogBytesMax, backlogMsMax: 20 });
   const client = await RawClient.greet(t, path);
-  await client.ask([2, 14, ""]);
+  const reader = await RawClient.greet(t, path);
+  for (const each of [client, reader]) await each.ask([2, 14, ""]);
   client.socket.pause();
-  for (const index of numbers(30_000)) service.tell(`${"x".repeat(40)}${index}`, "changed");
-  await until(() => server.counters.clientsDropped === 1);
-  assert.equal(server.counters.clientsPaused, 1);
+  const ids: string[] = [];
+  let told = 0;
+  while (server.counters.clientsPaused === 0) {
+    assert.ok(ids.length < 30_000, "it is not paused");
+    for (const index of numbers(100)) ids.push(`${"x".repeat(40)}${ids.length + index}`);
+    for (const id of ids.slice(-100)) service.tell(id, "changed");
+    while (told < ids.length) {
+      const [, , events] = (await reader.reply()) as [number, number, unknown[]];
+      told += events.length;
+    }
+    // A hundred events more than there was room for, and no more than that.
+    const { length } = frameOf([2, 2, ids.slice(-100).map((id) => [2, id])]);
+    assert.ok(server.backlogBytes <= backlogBytesMax + length, `${server.backlogBytes}`);
+  }
+  await until(() => server.counters.clientsDropped === 1 && server.clients === 1);
+  assert.deepEqual([server.counters.clientsPaused, server.counters.eventsMissed], [1, 0]);
+  assert.equal(server.watching, 1);
+  assert.deepEqual(await reader.ask([3, 11]), [3, 0, null]);
+  reader.socket.destroy();
   await until(() => server.clients === 0);
   assert.equal(service.isObserved, false);
 });
