@@ -4,7 +4,7 @@ import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { NginxProcess, withoutNginx } from "../support/nginx-process.ts";
 import { Browser, type Page, ShopProcess } from "../support/shop-process.ts";
-import { eventually, ProcessCluster } from "../support/sidecar-process.ts";
+import { eventually, ProcessCluster, type SidecarProcess } from "../support/sidecar-process.ts";
 
 const roundRobin = fileURLToPath(
   new URL("../../../config/nginx-round-robin.conf", import.meta.url),
@@ -14,12 +14,12 @@ const readme = fileURLToPath(new URL("../../../README.md", import.meta.url));
 const skip = withoutNginx();
 
 test("behind nginx with round robin no user notices that a node dies", { skip }, async (t) => {
-  const { users } = await shopping(t, roundRobin);
+  const { users } = await shopping(t, roundRobin, appFirst);
   assert.equal(new Set(users.flatMap(({ nodes }) => [...nodes])).size, 3, "all nodes had users");
 });
 
 test("behind nginx with ip_hash its users go on on other nodes", { skip }, async (t) => {
-  const { users, killed } = await shopping(t, ipHash);
+  const { users, killed } = await shopping(t, ipHash, appFirst);
   const homes = users.map(({ nodes }) => [...nodes][0]);
   assert.equal(new Set(homes).size, 3, "all nodes had users");
   for (const { name, nodes } of users) {
@@ -29,6 +29,18 @@ test("behind nginx with ip_hash its users go on on other nodes", { skip }, async
   }
 });
 
+for (const [name, example] of Object.entries({ "round robin": roundRobin, ip_hash: ipHash })) {
+  test(`with ${name} nobody is logged out by a node that dies at once`, { skip }, async (t) => {
+    await shopping(t, example, atOnce);
+  });
+
+  test(`with ${name} nobody is logged out by an app without its sidecar`, { skip }, async (t) => {
+    const { users, killed } = await shopping(t, example, onlySidecar);
+    const passedOver = users.some((user) => user.passedOver);
+    assert(passedOver, `${killed} has said that its sidecar is gone`);
+  });
+}
+
 test("the examples of the README are the ones that are tested", () => {
   const text = readFileSync(readme, "utf8");
   for (const example of [roundRobin, ipHash]) {
@@ -36,10 +48,41 @@ test("the examples of the README are the ones that are tested", () => {
   }
 });
 
-/** Users shop at three nodes behind nginx; meanwhile the first node is killed. */
+/** How the first node dies. */
+interface Death {
+  kill(shop: ShopProcess, sidecar: SidecarProcess): Promise<unknown>;
+  /** What was written at the last moment may not have left the node. */
+  readonly isSudden: boolean;
+}
+
+/** The app must not answer anybody while it has no sidecar, as no dead host does. */
+const appFirst: Death = {
+  isSudden: false,
+  async kill(shop, sidecar) {
+    await shop.kill();
+    await sidecar.kill("SIGKILL");
+  },
+};
+
+const atOnce: Death = {
+  isSudden: true,
+  async kill(shop, sidecar) {
+    const gone = shop.kill();
+    sidecar.signal("SIGKILL");
+    await Promise.all([gone, sidecar.kill("SIGKILL")]);
+  },
+};
+
+const onlySidecar: Death = {
+  isSudden: true,
+  kill: (_shop, sidecar) => sidecar.kill("SIGKILL"),
+};
+
+/** Users shop at three nodes behind nginx; meanwhile the first node dies. */
 async function shopping(
   t: TestContext,
   example: string,
+  death: Death,
 ): Promise<{ users: readonly ShopUser[]; killed: string }> {
   const cluster = await ProcessCluster.open();
   t.after(() => cluster.close());
@@ -65,13 +108,15 @@ async function shopping(
     closed = true;
   });
   await Promise.race([days, roundsMore(users, 5, place.closed)]);
-  // The app first: it must not answer anybody while it has no sidecar, as no dead host does.
-  await shops[0]?.kill();
-  await nodes[0]?.kill("SIGKILL");
+  const [[shop], [sidecar]] = [shops, nodes];
+  assert(shop && sidecar);
+  if (death.isSudden) for (const user of users) user.nodeDies();
+  await death.kill(shop, sidecar);
   onKilled();
   await Promise.race([days, roundsMore(users, 5, place.closed)]);
   closed = true;
   await days;
+  if (shop.running) await sidecar.start();
   await cluster.converged();
   await Promise.all(users.map((user) => user.hasAllEverywhere()));
   return { users, killed: doomed };
@@ -106,9 +151,14 @@ class ShopUser {
   /** Addresses of the nodes that answered. */
   readonly nodes = new Set<string>();
   rounds = 0;
+  /** Whether the dying node was asked and did not answer. */
+  passedOver = false;
   readonly #place: Place;
   readonly #browser: Browser;
   readonly #acknowledged: string[] = [];
+  /** Which node acknowledged the last of them, and may have taken it along. */
+  #last = "";
+  #isDying = false;
 
   constructor(place: Place, index: number) {
     this.#place = place;
@@ -137,14 +187,21 @@ class ShopUser {
     assert.equal(status, 200);
   }
 
+  /** What this node has acknowledged last, or will yet, may be lost with it. */
+  nodeDies(): void {
+    this.#isDying = true;
+    if (this.#last === this.#place.doomed) this.#acknowledged.pop();
+  }
+
   /** What died with its node may have been done or not, so nginx does not repeat it. */
   async #buy(item: string): Promise<void> {
     const status = await this.#ask("POST", `/cart/${item}`);
     if (status === 200) {
-      this.#acknowledged.push(item);
+      if (!this.#isDying || this.#last !== this.#place.doomed) this.#acknowledged.push(item);
       return;
     }
-    assert(status === 502 || status === "broken off", `${this.name} buys ${item}: ${status}`);
+    const isExpected = status === 502 || status === 503 || status === "broken off";
+    assert(isExpected, `${this.name} buys ${item}: ${status}`);
     // The dead app's last word to its sidecar must not come after what the user does next.
     await this.#place.killed;
   }
@@ -162,6 +219,9 @@ class ShopUser {
     const { status, headers, body } = await this.#browser.send(this.#place.nginx, method, path);
     const asked = String(headers["x-upstream"]).split(", ");
     for (const node of asked) this.nodes.add(node);
+    this.#last = asked.at(-1) ?? "";
+    const isPassedOver = asked.length > 1 || status === 503;
+    if (isPassedOver && asked.includes(this.#place.doomed)) this.passedOver = true;
     if (status !== 200 || body === undefined) {
       assert(asked.includes(this.#place.doomed), `${method} ${path} of a live node: ${status}`);
       return body === undefined ? "broken off" : status;

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
-import express from "express";
+import express, { type NextFunction, type Request, type Response } from "express";
 import session from "express-session";
 import { SessioncastStore } from "../../src/adapters/express.ts";
 
@@ -60,6 +60,13 @@ app.post("/logout", (request, response, next) => {
     if (error) next(error);
     else response.json({ user: null });
   });
+});
+
+/** As the README advises for apps behind a balancer. */
+app.use((error: { code?: string }, _request: Request, response: Response, next: NextFunction) => {
+  const isGone = /^SESSIONCAST_(UNAVAILABLE|TIMEOUT)$/.test(error.code ?? "");
+  if (isGone && !response.headersSent) response.status(503).end();
+  else next(error);
 });
 
 const server = app.listen(0, "127.0.0.1");
