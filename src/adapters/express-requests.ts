@@ -4,7 +4,9 @@ type Method = (...given: unknown[]) => unknown;
 export interface HttpResponse {
   readonly headersSent: boolean;
   writeHead: Method;
+  write: Method;
   end: Method;
+  _implicitHeader: Method;
   appendHeader(name: string, value: string): unknown;
 }
 
@@ -27,6 +29,9 @@ export type Middleware = (
   next: (error?: unknown) => void,
 ) => unknown;
 
+/** Runs `act`; nothing that it writes leaves before the response is ended. */
+export type Hold = (act: () => unknown) => unknown;
+
 /** What is to be known of a session when its request ends. */
 export interface SessionAtEnd {
   isWorthSaving(session: object): boolean;
@@ -45,15 +50,41 @@ export function beforeHeaders(response: HttpResponse, act: () => void): void {
   };
 }
 
+/** To be called before express-session is: it must meet the methods that are put in place here. */
+export function holdUntilEnd(response: HttpResponse): Hold {
+  const { write, end, _implicitHeader } = response;
+  let held: unknown[][] | undefined;
+  response.write = (...given) => {
+    if (held === undefined) return write.apply(response, given);
+    held.push(given);
+    return true;
+  };
+  response.end = (...given) => {
+    if (held !== undefined) {
+      response._implicitHeader = _implicitHeader;
+      for (const each of held.splice(0)) write.apply(response, each);
+      held = undefined;
+    }
+    return end.apply(response, given);
+  };
+  return (act) => {
+    held = [];
+    response._implicitHeader = () => {};
+    return act();
+  };
+}
+
 /**
  * express-session writes the headers of a response before it knows what came of the save at its
  * end. With this the save is over before anything is written; if it fails, the error handlers of
  * the app may still answer. If the app has begun to write by itself, it is too late for both.
+ * A session that is gone may be one that express-session destroys now (`unset`): what it writes
+ * meanwhile is held until that is done.
  */
 export function saveBeforeEnd(
   request: SessionRequest,
   response: HttpResponse,
-  at: SessionAtEnd,
+  at: SessionAtEnd & { readonly hold: Hold },
   next: (error?: unknown) => void,
 ): void {
   const { end } = response;
@@ -63,6 +94,7 @@ export function saveBeforeEnd(
     // It has been ended; express-session takes no notice of a second time either.
     if (stage === "saving") return response;
     const isLate = stage === "saved" || response.headersSent;
+    if (!isLate && !session) return at.hold(() => end.apply(response, given));
     if (isLate || !session?.save || !at.isWorthSaving(session)) return end.apply(response, given);
     stage = "saving";
     session.touch?.();

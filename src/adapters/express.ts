@@ -6,6 +6,7 @@ import { baselineOf, CookieSessions } from "./cookie-sessions.ts";
 import { loadExpressStore } from "./express-base.ts";
 import {
   beforeHeaders,
+  holdUntilEnd,
   type Middleware,
   type SessionAtEnd,
   type SessionRequest,
@@ -116,11 +117,12 @@ export class SessioncastStore extends ExpressStore {
         if (request.session) isSecure = isCookieSecure(request.session);
         if (cookie) response.appendHeader("Set-Cookie", setCookieHeader(cookie, isSecure));
       });
+      const hold = holdUntilEnd(response);
       this.#visit = visit;
       try {
         inner(request, response, (error) => {
           isSecure = isCookieSecure(request.session);
-          saveBeforeEnd(request, response, this.#ending, next);
+          saveBeforeEnd(request, response, { ...this.#ending, hold }, next);
           next(error);
         });
       } finally {

@@ -1,13 +1,15 @@
 /** The companion cookie of `consistency: "session"`, with the real frameworks. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import express from "express";
 import expressSession from "express-session";
 import { SessioncastStore } from "../../src/adapters/express.ts";
 import { stampText } from "../../src/client/stamp-text.ts";
 import type { Stamp } from "../../src/session/stamp.ts";
 import { CookieJar, type Visited } from "../support/cookie-jar.ts";
 import { clockOf, openShop, type Shop } from "../support/framework-shop.ts";
-import { type Framework, frameworks } from "../support/framework-sites.ts";
+import { type Framework, frameworks, listen } from "../support/framework-sites.ts";
+import { serveFake } from "../support/local-server.ts";
 
 const companion = "sessioncast.at";
 const options = { consistency: "session", consistencySecret: "shared" } as const;
@@ -161,6 +163,49 @@ test("express-session: a save that fails is an error before anything is written"
   assert.deepEqual({ status, body }, { status: 500, body: { code: "SESSIONCAST_UNAVAILABLE" } });
   assert.equal(site.errors.length, 1);
 });
+
+for (const unset of ["destroy", "keep"] as const) {
+  test(`express-session: with unset "${unset}" the cookie tells what became of it`, async (t) => {
+    const { path, service } = await serveFake(t);
+    const store = new SessioncastStore({ socket: path, timeoutMs: 60_000, ...options });
+    const app = express();
+    const settings = { store, unset, secret: "of the test", resave: false };
+    app.use(store.consistent(expressSession({ ...settings, saveUninitialized: false })));
+    app.get("/login", (request, response) => {
+      Object.assign(request.session, { user: "ada" });
+      response.json({});
+    });
+    app.get("/leave", (request, response) => {
+      Reflect.deleteProperty(request, "session");
+      response.json({ left: true });
+    });
+    app.get("/leave-bare", (request, response) => {
+      Reflect.deleteProperty(request, "session");
+      response.end();
+    });
+    app.get("/leave-chunked", (request, response) => {
+      Reflect.deleteProperty(request, "session");
+      response.end('"chunked"');
+    });
+    const origin = await listen(t, app);
+    t.after(() => store.close());
+    const bodies = {
+      "/leave": { left: true },
+      "/leave-bare": undefined,
+      "/leave-chunked": "chunked",
+    };
+    for (const [target, expected] of Object.entries(bodies)) {
+      const jar = new CookieJar();
+      await jar.visit(`${origin}/login`);
+      const before = jar.value(companion)?.split(".").slice(1, -1);
+      const { status, body } = await jar.visit(origin + target);
+      assert.deepEqual({ status, body }, { status: 200, body: expected });
+      const added = jar.value(companion)?.split(".").slice(1, -1).slice(before?.length);
+      assert.equal(added?.length, unset === "destroy" ? 1 : 0, target);
+    }
+    assert.equal(service.count(), unset === "destroy" ? 0 : 3);
+  });
+}
 
 test("express-session: a store that is not put around session() says so", async (t) => {
   const store = new SessioncastStore(options);

@@ -98,7 +98,7 @@ function shown(session: object): object {
   return Object.fromEntries(own.filter(([name]) => name !== "cookie"));
 }
 
-async function listen(t: TestContext, listener: RequestListener): Promise<string> {
+export async function listen(t: TestContext, listener: RequestListener): Promise<string> {
   const server = createServer(listener).listen(0, "127.0.0.1");
   t.after(() => {
     server.close();
