@@ -15,6 +15,9 @@ export interface FaultShell {
   at(atMs: number, run: () => void): void;
 }
 
+/** How often a supervisor looks whether a process that leaves has ended. */
+const supervisorMs = 50;
+
 /** Lets the faults of the run come and go until all is healed. */
 export class Faults {
   readonly #shell: FaultShell;
@@ -66,9 +69,9 @@ export class Faults {
       node.inbox.resume();
       node.wake();
       // Somebody must be left, or the run would end with nothing to look at.
-      if (!node.running && (prng.chance(0.7) || !this.#shell.nodes.some((one) => one.running))) {
-        node.start();
-      }
+      if (node.serving) continue;
+      const isLast = !this.#shell.nodes.some((one) => one.serving);
+      if (prng.chance(0.7) || isLast) this.#start(node);
     }
   }
 
@@ -166,9 +169,14 @@ export class Faults {
     if (!node.running) return;
     if (prng.chance(this.#shell.options.node.crash?.leave ?? 0) && !node.paused) node.leave();
     else node.crash();
-    this.#later(forMs, () => {
-      if (!node.running) node.start();
-    });
+    this.#later(forMs, () => this.#start(node));
+  }
+
+  /** As a supervisor does: when the process before has ended. */
+  #start(node: SimNode): void {
+    if (node.leaving) {
+      this.#shell.at(this.#shell.nowMs + supervisorMs, () => this.#start(node));
+    } else if (!node.running) node.start();
   }
 
   #pause(prng: Prng, forMs: number): void {

@@ -24,6 +24,8 @@ export class Inbox {
   /** The process does nothing before this. */
   busyUntilMs = 0;
   paused = false;
+  /** Until when it was stopped, or when it last had no room: something came late, or never. */
+  troubledMs = Number.NEGATIVE_INFINITY;
   overflowed = 0;
 
   constructor(
@@ -44,6 +46,7 @@ export class Inbox {
     }
     if (this.#waiting.length >= this.#capacity) {
       this.overflowed += 1;
+      this.troubledMs = Math.max(this.troubledMs, this.#shell.nowMs);
       this.#shell.network.lost(packet);
       return;
     }
@@ -55,6 +58,7 @@ export class Inbox {
   /** The process stops, as by a signal, a suspended machine or a long collection of garbage. */
   pause(untilMs: number): void {
     this.busyUntilMs = Math.max(this.busyUntilMs, untilMs);
+    this.troubledMs = Math.max(this.troubledMs, untilMs);
     this.paused = true;
   }
 

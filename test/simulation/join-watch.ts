@@ -1,7 +1,7 @@
 import type { CoreEvent } from "../../src/core/outbox.ts";
 import type { Issued } from "./issued.ts";
 import { isOver, lifeKey, type ModelSession } from "./model.ts";
-import { type Life, type SimNode, tombstoneRetentionMs } from "./sim-node.ts";
+import type { Life, SimNode } from "./sim-node.ts";
 import { hold } from "./violation.ts";
 
 export interface JoinShell {
@@ -47,8 +47,8 @@ export class JoinWatch {
     for (const [id, model] of owed.sessions) {
       // A later write may have ended the session meanwhile.
       const whole = this.#shell.issued.joinedWith(id, model);
-      if (isOver(whole.forgetAtMs(tombstoneRetentionMs), wallMs, -2)) continue;
-      if (isOver(model.forgetAtMs(tombstoneRetentionMs), wallMs, -2)) continue;
+      if (isOver(whole.forgetAtMs(node.retentionMs), wallMs, -2)) continue;
+      if (isOver(model.forgetAtMs(node.retentionMs), wallMs, -2)) continue;
       if (this.#isAskedFor(node, id)) continue;
       const known = node.life?.stores?.known(id);
       const missing = known === undefined ? "all" : model.missingFrom(known);
@@ -74,7 +74,7 @@ export class JoinWatch {
   }
 
   #donorsOf(joiner: SimNode): SimNode[] {
-    return this.#shell.nodes.filter((node) => node !== joiner && node.running && !node.foreign);
+    return this.#shell.nodes.filter((node) => node !== joiner && node.serving && !node.foreign);
   }
 
   /** What all possible donors hold alike; nothing when one of them may hold less. */

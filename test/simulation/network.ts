@@ -40,6 +40,8 @@ export class Network {
   readonly #trace: Trace;
   readonly #badLinks = new Set<number>();
   readonly #cloggedUntilMs = new Map<number, number>();
+  /** When a link last kept back for a while, or for good, what was to pass it. */
+  readonly #troubledMs = new Map<number, number>();
   readonly #recorded: { to: number; packet: Packet }[] = [];
   /** Links that pass nothing, by `linkOf`. */
   readonly blocked = new Set<number>();
@@ -61,6 +63,11 @@ export class Network {
     return from * 1_000 + to;
   }
 
+  /** But for single losses by chance. */
+  troubledMs(from: number, to: number): number {
+    return this.#troubledMs.get(this.linkOf(from, to)) ?? Number.NEGATIVE_INFINITY;
+  }
+
   clog(from: number, to: number, untilMs: number): void {
     this.#cloggedUntilMs.set(this.linkOf(from, to), untilMs);
   }
@@ -77,9 +84,11 @@ export class Network {
     const lost = !this.healed && this.#prng.chance(this.#options.sharedLoss);
     for (let to = 0; to < this.#shell.nodeCount; to++) {
       if (to === packet.from) continue;
-      const deaf = this.deaf.has(this.linkOf(packet.from, to));
+      const link = this.linkOf(packet.from, to);
+      const deaf = this.deaf.has(link);
       if (!lost && !deaf) this.unicast(to, packet);
       else if (!copies.includes(to)) this.lost(packet);
+      if (deaf && !copies.includes(to)) this.#troubledMs.set(link, this.#shell.nowMs);
     }
   }
 
@@ -130,7 +139,9 @@ export class Network {
   #deliver(to: number, packet: Packet): void {
     const { nowMs } = this.#shell;
     const delayMs = this.#delayMs();
-    const cloggedMs = this.#cloggedUntilMs.get(this.linkOf(packet.from, to)) ?? 0;
+    const link = this.linkOf(packet.from, to);
+    const cloggedMs = this.#cloggedUntilMs.get(link) ?? 0;
+    if (cloggedMs > nowMs) this.#troubledMs.set(link, cloggedMs);
     const atMs = Math.max(nowMs + delayMs, cloggedMs);
     if (atMs - nowMs > lateMs) this.late(packet);
     const sent = this.#corrupted(packet);
@@ -146,7 +157,10 @@ export class Network {
 
   #isLost(from: number, to: number): boolean {
     const link = this.linkOf(from, to);
-    if (this.blocked.has(link)) return true;
+    if (this.blocked.has(link)) {
+      this.#troubledMs.set(link, this.#shell.nowMs);
+      return true;
+    }
     if (this.healed) return false;
     const { burst, loss } = this.#options;
     if (this.#prng.chance(loss)) return true;

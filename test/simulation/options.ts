@@ -157,7 +157,7 @@ export function drawOptions(seed: number, wishes: Wishes = {}): SimulationOption
     network,
     paths: drawPaths(seed, network),
     clocks: drawClocks(seed, nodes, calm),
-    node: calm ? gentleNodes : drawNodes(seed, nodes),
+    node: calm ? gentleNodes(seed) : drawNodes(seed, nodes),
     workload: drawWorkload(seed, many, calm),
     seal: profile === "unsealed" ? null : drawSeal(seed),
     limits: calm ? drawSlices(seed) : { ...drawLimits(seed), ...drawSlices(seed) },
@@ -263,7 +263,13 @@ function drawSkew(prng: Prng, nodes: number): ClockOptions["skew"] {
   };
 }
 
-const gentleNodes: NodeOptions = {
+/** Nodes leave there, and nothing that clients wrote on them may go with them. */
+function gentleNodes(seed: number): NodeOptions {
+  const crash = maybe(seed, "leave", 0.5, (prng) => ({ ...recurring(prng, 10_000), leave: 1 }));
+  return { ...undisturbed, crash };
+}
+
+const undisturbed: NodeOptions = {
   buffers: null,
   crash: null,
   pause: null,

@@ -4,7 +4,7 @@ import type { Stamp } from "../../src/session/stamp.ts";
 import { between, prngFor } from "./chance.ts";
 import { type Cell, cellsOf, expiryKey, isOver } from "./model.ts";
 import type { SimulationOptions } from "./options.ts";
-import { type SimNode, tombstoneRetentionMs } from "./sim-node.ts";
+import type { SimNode } from "./sim-node.ts";
 import { hold } from "./violation.ts";
 
 export interface WaitsShell {
@@ -88,7 +88,7 @@ export class PeerWaits {
   #readElsewhere(written: Written, write: Stamp): void {
     // A node of another cluster knows nobody, and nothing of this one's writes.
     const others = this.#shell.nodes.filter(
-      (node) => node !== written.writer && node.running && !node.foreign,
+      (node) => node !== written.writer && node.serving && !node.foreign,
     );
     const reader = this.#prng.pick(others);
     const replica = reader?.life?.replica;
@@ -113,7 +113,7 @@ export class PeerWaits {
   #isOver(node: SimNode, id: string, writer: SimNode): boolean {
     const model = writer.life?.stores?.known(id);
     const { wallMs } = node.clock.at(this.#shell.nowMs);
-    return model === undefined || isOver(model.forgetAtMs(tombstoneRetentionMs), wallMs);
+    return model === undefined || isOver(model.forgetAtMs(node.retentionMs), wallMs);
   }
 
   /** Whether the node holds the write, or has lost it by no fault of its own. */

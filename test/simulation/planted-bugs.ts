@@ -263,6 +263,13 @@ const clusterState: readonly PlantedBug[] = [
     why: "late datagrams of a dead start make it a peer, or a former start of the node itself",
   },
   {
+    name: "who leaves waits for nobody",
+    file: "core/membership/departure.js",
+    find: "if (!heardSince || !equal)",
+    replace: "if (false)",
+    why: "the last writes are lost with the datagrams that carried them",
+  },
+  {
     name: "any answer proves that a peer lives",
     file: "core/membership/peer-table.js",
     find: "nonce !== peer.challenge || ",

@@ -39,6 +39,9 @@ export interface World {
   afterTurn(node: SimNode): void;
   onEvent(node: SimNode, event: CoreEvent): void;
   onStart(node: SimNode): void;
+  /** It is about to be told to leave, and it has left. */
+  onLeave(node: SimNode): void;
+  onLeft(node: SimNode): void;
   onEnd(boot: BootId): void;
   /** Tells boots that have ended by now from others, whenever it is asked. */
   deadNow(): (boot: BootId) => boolean;
@@ -69,7 +72,7 @@ const rings = {
   before: new Keyring({ identity: secret, use: first, open: [second] }),
   after: new Keyring({ identity: secret, use: second, open: [first] }),
 };
-export const tombstoneRetentionMs = 86_400_000;
+const tombstoneRetentionMs = 86_400_000;
 
 /** One host with its clock and its receive buffer; a replica runs on it, or does not. */
 export class SimNode implements Outbox {
@@ -111,6 +114,16 @@ export class SimNode implements Outbox {
     return this.#life !== undefined;
   }
 
+  /** Its clients are gone, and its peers are given what they lack. */
+  get leaving(): boolean {
+    return this.#life?.replica.phase === "leaving";
+  }
+
+  /** Whether clients find it. */
+  get serving(): boolean {
+    return this.running && !this.leaving;
+  }
+
   get paused(): boolean {
     return this.inbox.busyUntilMs > this.#world.nowMs && this.inbox.paused;
   }
@@ -128,6 +141,11 @@ export class SimNode implements Outbox {
   /** Does not even have room to remember what it does not hold. */
   get forgetful(): boolean {
     return this.tiny && this.#world.options.node.tiny?.stubs !== null;
+  }
+
+  /** For how long it remembers what was destroyed. */
+  get retentionMs(): number {
+    return tombstoneRetentionMs;
   }
 
   /** What its store may hold. */
@@ -172,7 +190,7 @@ export class SimNode implements Outbox {
         countMax: this.capacity.count,
         tombstonesMax: this.capacity.tombstones,
         stubsMax: this.capacity.stubs,
-        tombstoneRetentionMs,
+        tombstoneRetentionMs: this.retentionMs,
         idleMsDefault,
         absoluteMsDefault: 0,
         mode: options.paths.unicast ? "unicast" : "multicast",
@@ -183,7 +201,7 @@ export class SimNode implements Outbox {
       new Prng(this.#world.boots.uint32()),
     );
     const watched = options.profile !== "unsealed";
-    const { label, tiny: mayEvict } = this;
+    const { label, tiny: mayEvict, retentionMs: tombstoneRetentionMs } = this;
     const clockWasWrong = () => this.tainted;
     const watch = { label, tombstoneRetentionMs, mayEvict, clockWasWrong };
     const ring = this.#ring;
@@ -235,10 +253,23 @@ export class SimNode implements Outbox {
     this.#stop();
   }
 
+  /** Like SIGTERM: the local socket closes, and the rest ends when all is handed over. */
   leave(): void {
+    const life = this.#life;
+    if (life === undefined || this.leaving) return;
     const { nowMs, trace } = this.#world;
     trace.note(nowMs, "leave", this.index, 0);
-    this.#life?.replica.leave(this.clock.at(nowMs));
+    this.#world.onLeave(this);
+    this.fetching.clear();
+    this.confirming.clear();
+    life.replica.leave(this.clock.at(nowMs));
+    this.wake();
+  }
+
+  #leaveNow(): void {
+    const { nowMs, trace } = this.#world;
+    trace.note(nowMs, "left", this.index, 0);
+    this.#world.onLeft(this);
     this.#stop();
   }
 
@@ -268,7 +299,8 @@ export class SimNode implements Outbox {
     const { nowMs } = this.#world;
     life.replica.tick(this.clock.at(nowMs));
     this.#world.afterTurn(this);
-    this.#arm(life);
+    if (life.replica.hasLeft) this.#leaveNow();
+    else this.#arm(life);
   }
 
   multicast(frames: readonly Frame[], copies: readonly Address[] = []): void {

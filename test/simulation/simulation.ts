@@ -7,12 +7,13 @@ import { between, prngFor } from "./chance.ts";
 import { Faults } from "./faults.ts";
 import { Issued } from "./issued.ts";
 import { JoinWatch } from "./join-watch.ts";
+import { LeaveWatch } from "./leave-watch.ts";
 import { MembershipWatch } from "./membership-watch.ts";
 import { Network, type Packet } from "./network.ts";
 import type { SimulationOptions } from "./options.ts";
 import { PeerWaits } from "./peer-waits.ts";
 import { checkReach } from "./reach.ts";
-import { SimNode, tombstoneRetentionMs, type World } from "./sim-node.ts";
+import { SimNode, type World } from "./sim-node.ts";
 import { useLimits } from "./small-limits.ts";
 import type { StreamWatch } from "./stream-watch.ts";
 import type { Trace } from "./trace.ts";
@@ -66,6 +67,7 @@ export class Simulation implements World {
   readonly #queue = new EventQueue();
   readonly #faults: Faults;
   readonly #joins: JoinWatch;
+  readonly #leaves: LeaveWatch;
   readonly #members = new MembershipWatch();
   readonly #names: NameWatch[] = [];
   readonly #dead = new Set<BootId>();
@@ -91,6 +93,7 @@ export class Simulation implements World {
     this.#joins = new JoinWatch(this);
     this.ledger = new WriteLedger(this);
     this.waits = new PeerWaits(this);
+    this.#leaves = new LeaveWatch(this);
   }
 
   get nodeCount(): number {
@@ -157,6 +160,7 @@ export class Simulation implements World {
 
   onEvent(node: SimNode, event: CoreEvent): void {
     this.#joins.onEvent(node, event);
+    this.#leaves.onEvent(node, event);
     if (event.event === "clock_recovered" && node.correct && this.#expected !== undefined) {
       // A tiny node may give away what others refused until now, before they have it.
       if (!node.tiny) addHeld(this.#expected, node);
@@ -168,6 +172,14 @@ export class Simulation implements World {
 
   onStart(node: SimNode): void {
     this.#joins.onStart(node);
+  }
+
+  onLeave(node: SimNode): void {
+    this.#leaves.onLeave(node);
+  }
+
+  onLeft(node: SimNode): void {
+    this.#leaves.onLeft(node);
   }
 
   onEnd(boot: BootId): void {
@@ -202,7 +214,7 @@ export class Simulation implements World {
     }
     // Clocks may differ, so one node may have forgotten a session that another will in a moment.
     this.#demandEqual(this.nowMs + settleMs);
-    checkContents(this, expected, tombstoneRetentionMs);
+    checkContents(this, expected);
     checkMembership(this);
     checkRest(this);
     this.ledger.checkDelays();

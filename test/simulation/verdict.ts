@@ -30,7 +30,8 @@ const repairsFree = 100;
 
 export function correctNodes(nodes: readonly SimNode[]): (SimNode & { readonly life: Life })[] {
   return nodes.filter(
-    (node): node is SimNode & { readonly life: Life } => node.life !== undefined && node.correct,
+    (node): node is SimNode & { readonly life: Life } =>
+      node.life !== undefined && node.serving && node.correct,
   );
 }
 
@@ -95,9 +96,10 @@ function joinOf(states: readonly ModelSession[]): ModelSession {
 }
 
 /** Every correct node holds the same, and at least what survivors held when all was healed. */
-export function checkContents(demands: Demands, expected: Survivors, retentionMs: number): void {
+export function checkContents(demands: Demands, expected: Survivors): void {
   const nodes = correctNodes(demands.nodes);
   for (const node of nodes) {
+    const { retentionMs } = node;
     node.life.stores?.checkAll();
     checkDigest(node);
     for (const [id, states] of expected) {
@@ -171,7 +173,7 @@ function checkDigest({ label, life }: Running): void {
 
 /** Everybody sees everybody who is there, and nobody who is not. */
 export function checkMembership(demands: Demands): void {
-  const visible = demands.nodes.filter((node) => node.running && !node.foreign);
+  const visible = demands.nodes.filter((node) => node.serving && !node.foreign);
   for (const node of correctNodes(demands.nodes)) {
     const expected = visible
       .filter((other) => other !== node)

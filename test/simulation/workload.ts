@@ -107,14 +107,14 @@ export class Workload {
   #nodeOf(id: string): SimNode | undefined {
     const home = this.#shell.nodes[this.#homes.get(id) ?? -1];
     const stays = home !== undefined && !this.#prng.chance(this.#shell.options.workload.hop);
-    if (stays && home.running && !home.paused) return home;
+    if (stays && home.serving && !home.paused) return home;
     const node = this.#anyNode();
     if (node !== undefined) this.#homes.set(id, node.index);
     return node;
   }
 
   #anyNode(): SimNode | undefined {
-    const usable = this.#shell.nodes.filter((node) => node.running && !node.paused);
+    const usable = this.#shell.nodes.filter((node) => node.serving && !node.paused);
     return this.#prng.pick(usable);
   }
 

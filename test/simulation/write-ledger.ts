@@ -87,14 +87,15 @@ export class WriteLedger {
     const cells = cellsOf(delta);
     const { life } = writer;
     const atMs = this.#shell.nowMs;
-    const receivers = this.#shell.nodes.filter(
-      (node) => node !== writer && node.life?.replica.phase === "ready",
-    );
+    const receivers = this.#shell.nodes
+      .filter((node) => node !== writer && node.life?.replica.phase === "ready")
+      .map((node) => ({ node, life: node.life }));
     const lacking = () =>
       writer.life !== life
         ? []
-        : receivers.filter((node) => {
-            const known = node.life?.stores?.known(id)?.clone();
+        : receivers.filter((receiver) => {
+            if (receiver.node.life !== receiver.life) return false;
+            const known = receiver.life?.stores?.known(id)?.clone();
             return known === undefined || known.joinCells(cells);
           });
     this.#deliveries += receivers.length;
@@ -102,9 +103,9 @@ export class WriteLedger {
       this.#notSoon += lacking().length;
     });
     this.#shell.at(atMs + repairedWithinMs, () => {
-      const [node] = lacking();
-      if (node === undefined) return;
-      const detail = `${node.label} lacks a write to ${id} of ${writer.label} at ${atMs}`;
+      const [receiver] = lacking();
+      if (receiver === undefined) return;
+      const detail = `${receiver.node.label} lacks a write to ${id} of ${writer.label} at ${atMs}`;
       throw new Violation("repair-delivers-in-time", detail);
     });
   }
