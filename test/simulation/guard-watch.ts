@@ -1,12 +1,13 @@
 import type { Replica } from "../../src/core/replica.ts";
 import type { BootId, Datagram } from "../../src/protocol/frames.ts";
+import { limits } from "../../src/protocol/limits.ts";
 import { hold } from "./violation.ts";
 
 /**
  * Stands between the gate and the replica of one start of a node: nothing is taken in twice, and
  * nothing at all of a boot that had ended before this one began, or of which a later start has
  * shown that it lives. No datagram of the living tells such a replay from the real thing; the
- * simulation knows.
+ * simulation knows. And who was heard a moment ago is not down, whatever others say.
  */
 export class GuardWatch {
   readonly #label: string;
@@ -16,6 +17,8 @@ export class GuardWatch {
   readonly #taken = new Map<BootId, Set<number>>();
   /** The latest start of each node, by the octets of the boot id that tell it. */
   readonly #latest = new Map<string, string>();
+  /** When something of a boot was last news. */
+  readonly #heardMs = new Map<BootId, number>();
 
   constructor(label: string, replica: Replica, wasDead: (boot: BootId) => boolean) {
     this.#label = label;
@@ -24,11 +27,12 @@ export class GuardWatch {
   }
 
   /** Lets the replica receive it, and looks at what came of it. */
-  receive(datagram: Datagram, receive: () => void): void {
+  receive(datagram: Datagram, nowMs: number, receive: () => void): void {
     const { boot, counter } = datagram;
     const trusted = this.#replica.peers.get(boot)?.trusted === true;
     const refused = this.#refused;
     receive();
+    if (this.#refused === refused) this.#heardMs.set(boot, nowMs);
     if (!trusted) return;
     hold(!this.#wasDead(boot), "the-dead-are-not-heard", () => `${this.#label} hears ${boot}`);
     if (this.#refused > refused) return;
@@ -41,6 +45,14 @@ export class GuardWatch {
   /** The node says that this boot is a new start of a node that it knew. */
   restarted(boot: BootId): void {
     this.#latest.set(nodeOf(boot), startOf(boot));
+  }
+
+  /** The node says that this boot is down: an opinion of its own, after a long silence. */
+  wentDown(boot: BootId, nowMs: number): void {
+    const silentMs = nowMs - (this.#heardMs.get(boot) ?? Number.NEGATIVE_INFINITY);
+    // Times are compared as sums in the core, which rounds otherwise.
+    const fact = () => `${this.#label} says so of ${boot}, heard ${silentMs} ms ago`;
+    hold(silentMs > limits.downAfterMs - 1, "down-only-after-silence", fact);
   }
 
   /** Looks at all that the node listens to. */

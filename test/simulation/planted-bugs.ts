@@ -122,6 +122,23 @@ const lifetimes: readonly PlantedBug[] = [
     why: "a node that missed the destroy brings the session back",
   },
   {
+    name: "tombstones go when they were idle for seconds",
+    file: "core/store/store.js",
+    find: "this.stubs.sweep(currentSlot(wallMs));",
+    replace: `this.stubs.sweep(currentSlot(wallMs));
+        this.idle ??= new Map();
+        for (const record of this.#records.all()) {
+            const { id, life, newest } = record;
+            if (life.alive || life.stamp.time === 0)
+                continue;
+            const { since = wallMs, time } = this.idle.get(id) ?? {};
+            this.idle.set(id, { since: time === newest.time ? since : wallMs, time: newest.time });
+            if (time === newest.time && wallMs - since > 10_000)
+                this.#forget(record);
+        }`,
+    why: "a node that was away for longer than that brings the session back",
+  },
+  {
     name: "peers do not grant the window of short touches",
     file: "core/store/lifetime.js",
     find: "? idleDeadlineMs + touchWindowMs(idleMs)",
@@ -268,6 +285,15 @@ const clusterState: readonly PlantedBug[] = [
     find: "if (!heardSince || !equal)",
     replace: "if (false)",
     why: "the last writes are lost with the datagrams that carried them",
+  },
+  {
+    name: "a death is gossip",
+    file: "core/membership/suspicion.js",
+    find: `if (suspected !== undefined)
+                suspected.doubts.toldMs = nowMs;`,
+    replace: `if (suspected?.state === "up")
+                this.#peers.markDown(suspected);`,
+    why: "one node that is cut off takes down for all whoever it does not hear itself",
   },
   {
     name: "any answer proves that a peer lives",

@@ -410,7 +410,7 @@ export class SimNode implements Outbox {
     if (life.guard === undefined) receive();
     else {
       this.#listen(life, datagram);
-      life.guard.receive(datagram, receive);
+      life.guard.receive(datagram, this.#world.nowMs, receive);
     }
   }
 

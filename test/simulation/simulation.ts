@@ -167,7 +167,9 @@ export class Simulation implements World {
     }
     // Foreign octets can answer for anybody.
     if (this.options.profile !== "unsealed") this.#members.onEvent(node, event, this.nowMs);
-    if (event.event === "peer_restarted") node.life?.guard?.restarted(event.peer.boot);
+    const { guard } = node.life ?? {};
+    if (event.event === "peer_restarted") guard?.restarted(event.peer.boot);
+    if (event.event === "peer_down") guard?.wentDown(event.peer.boot, this.nowMs);
   }
 
   onStart(node: SimNode): void {
