@@ -33,7 +33,8 @@ interface Elsewhere {
 
 /**
  * Sends commands to nodes as a client does, and holds each answer against the model. As the local
- * socket does, it first has a session fetched that the node knows of and does not hold.
+ * socket does, it first has a session fetched of which the node cannot tell: one that it knows of
+ * and does not hold, and while it is joining any that it does not hold.
  */
 export class CheckedClient {
   readonly #shell: ClientShell;
@@ -76,8 +77,6 @@ export class CheckedClient {
   }
 
   get(node: SimNode, id: string): void {
-    const joining = node.life?.replica.phase === "joining";
-    if (joining && !node.life?.replica.knows(id)) this.#fetch(node, id, () => {});
     this.#whenHere(node, id, () => this.#get(node, id));
   }
 
@@ -113,7 +112,7 @@ export class CheckedClient {
 
   /** At once, or when the session has been fetched; never if nobody could tell. */
   #whenHere(node: SimNode, id: string, act: () => void): void {
-    if (node.life?.replica.store.lacks(id)) this.#fetch(node, id, act);
+    if (node.life?.replica.knows(id) === false) this.#fetch(node, id, act);
     else act();
   }
 
