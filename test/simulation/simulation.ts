@@ -162,8 +162,8 @@ export class Simulation implements World {
     this.#joins.onEvent(node, event);
     this.#leaves.onEvent(node, event);
     if (event.event === "clock_recovered" && node.correct && this.#expected !== undefined) {
-      // A tiny node may give away what others refused until now, before they have it.
-      if (!node.tiny) addHeld(this.#expected, node);
+      // A tiny or leaving node may give away what others refused until now, or take it along.
+      if (!node.tiny && node.serving) addHeld(this.#expected, node);
     }
     // Foreign octets can answer for anybody.
     if (this.options.profile !== "unsealed") this.#members.onEvent(node, event, this.nowMs);
