@@ -2,7 +2,8 @@ import type { Prng } from "../../src/base/prng.ts";
 import type { SessionDelta } from "../../src/session/record.ts";
 import type { Stamp } from "../../src/session/stamp.ts";
 import { between, prngFor } from "./chance.ts";
-import { type Cell, cellsOf, expiryKey, isOver } from "./model.ts";
+import type { Issued } from "./issued.ts";
+import { type Cell, cellsOf, expiryKey, isOver, type ModelSession } from "./model.ts";
 import type { SimulationOptions } from "./options.ts";
 import type { SimNode } from "./sim-node.ts";
 import { hold } from "./violation.ts";
@@ -11,6 +12,7 @@ export interface WaitsShell {
   readonly nowMs: number;
   readonly options: SimulationOptions;
   readonly nodes: readonly SimNode[];
+  readonly issued: Issued;
 }
 
 interface Written {
@@ -18,6 +20,8 @@ interface Written {
   readonly cells: readonly (readonly [string, Cell])[];
   readonly writer: SimNode;
   readonly atMs: number;
+  /** What the writer held of the session then; undefined: it had no room for it. */
+  readonly state: ModelSession | undefined;
 }
 
 /**
@@ -43,7 +47,8 @@ export class PeerWaits {
     const write = stamp ?? delta.attributes[0]?.stamp;
     if (write === undefined || !this.#prng.chance(workload.waits)) return;
     const cells = cellsOf(delta);
-    const written = { id: delta.id, cells, writer, atMs: this.#shell.nowMs };
+    const state = writer.life?.stores?.known(delta.id)?.clone();
+    const written = { id: delta.id, cells, writer, atMs: this.#shell.nowMs, state };
     if (this.#prng.chance(0.5)) this.#confirm(written);
     else this.#readElsewhere(written, write);
   }
@@ -95,7 +100,8 @@ export class PeerWaits {
     if (reader === undefined || replica === undefined) return;
     const check = () => {
       const fact = () => `${reader.label} claims to include a write to ${written.id}`;
-      hold(this.#has(reader, written), "read-includes-the-write", fact);
+      const includes = this.#has(reader, written) || this.#isNowhere(written);
+      hold(includes, "read-includes-the-write", fact);
     };
     if (replica.knows(written.id, write)) {
       check();
@@ -109,26 +115,31 @@ export class PeerWaits {
     reader.wake();
   }
 
-  /** Whether the session's end has come, by this node's clock or for its writer. */
-  #isOver(node: SimNode, id: string, writer: SimNode): boolean {
-    const model = writer.life?.stores?.known(id);
+  /** Its writer has evicted it, and so have all others: that there is none includes the write. */
+  #isNowhere({ id, writer, atMs }: Written): boolean {
+    if (writer.life?.stores?.evictedSince(id, atMs) === undefined) return false;
+    return this.#shell.nodes.every(({ life }) => life?.stores?.known(id) === undefined);
+  }
+
+  /** Whether the session's end has come by this node's clock, then or by what was written since. */
+  #isOver(node: SimNode, { id, state }: Written): boolean {
+    if (state === undefined) return false;
     const { wallMs } = node.clock.at(this.#shell.nowMs);
-    return model === undefined || isOver(model.forgetAtMs(node.retentionMs), wallMs);
+    const states = [state, this.#shell.issued.joinedWith(id, state)];
+    return states.some((each) => isOver(each.forgetAtMs(node.retentionMs), wallMs));
   }
 
   /** Whether the node holds the write, or has lost it by no fault of its own. */
-  #has(node: SimNode, { id, cells, writer, atMs }: Written): boolean {
+  #has(node: SimNode, written: Written): boolean {
+    const { id, cells, writer, atMs } = written;
     const { life } = node;
     if (life === undefined || life.startedMs > atMs) return true;
     // What a wrong clock stamped bears another stamp once the clock was set right.
     if (node.tainted || writer.tainted) return true;
     if (life.stores === undefined) return true;
-    // All have evicted it: that there is none any more includes every write.
-    if (this.#shell.nodes.every((other) => other.life?.stores?.known(id) === undefined))
-      return true;
     const states = [life.stores.known(id), life.stores.evictedSince(id, atMs)];
     const known = states.filter((state) => state !== undefined);
-    if (known.length === 0) return this.#isOver(node, id, writer);
+    if (known.length === 0) return this.#isOver(node, written);
     return known.some((state) => {
       // How long a dead session would have lived is nothing that a client can miss.
       const shown = state.dead ? cells.filter(([key]) => key !== expiryKey) : cells;
