@@ -19,6 +19,8 @@ export class PaceWatch {
   #atMs: number;
   #lastSentMs: number;
   #fanOutMax = 1;
+  /** Whether something was left over at the end of the last turn. */
+  #waits = false;
 
   constructor(label: string, rateMax: number, nowMs: number) {
     this.#label = label;
@@ -43,7 +45,9 @@ export class PaceWatch {
   }
 
   afterTurn(replica: Replica, nowMs: number): void {
-    if (!replica.pending) this.#lastSentMs = nowMs;
+    // It waits from the end of the first turn on that leaves something over.
+    if (!replica.pending || !this.#waits) this.#lastSentMs = nowMs;
+    this.#waits = replica.pending;
     const rate = Math.min(limits.rateBytesPerSecondMin, this.#rateMax);
     const debt = this.#burst + aheadDatagrams * limits.datagramBytesMax * this.#fanOutMax;
     const stillMs = nowMs - this.#lastSentMs;
