@@ -130,6 +130,8 @@ export interface SimulationOptions {
   readonly clocks: ClockOptions;
   readonly node: NodeOptions;
   readonly workload: WorkloadOptions;
+  /** Longer than any node is cut off, as an operator has to see to. */
+  readonly tombstoneRetentionMs: number;
   /** Real seals; `rotates`: one node after the other changes keys. null: the simulation seals. */
   readonly seal: { readonly rotates: boolean } | null;
   /** Limits of the product made small, so that a short run reaches them. */
@@ -140,6 +142,9 @@ export interface Wishes {
   readonly nodes?: number | undefined;
 }
 
+/** As the configuration has it. */
+export const retentionMsDefault = 86_400_000;
+
 export function drawOptions(seed: number, wishes: Wishes = {}): SimulationOptions {
   const prng = prngFor(seed, "shape");
   const profile: Profile = prng.chance(0.2) ? "gentle" : prng.chance(0.08) ? "unsealed" : "swarm";
@@ -149,6 +154,7 @@ export function drawOptions(seed: number, wishes: Wishes = {}): SimulationOption
   const calm = profile === "gentle";
   const network = calm ? gentleNetwork(seed) : drawNetwork(seed, profile, nodes);
   const chaosMs = Math.round(many ? between(prng, 3_000, 8_000) : scaled(prng, 4_000, 40_000));
+  const clocks = drawClocks(seed, nodes, calm);
   return {
     seed,
     profile,
@@ -156,12 +162,23 @@ export function drawOptions(seed: number, wishes: Wishes = {}): SimulationOption
     chaosMs,
     network,
     paths: drawPaths(seed, network),
-    clocks: drawClocks(seed, nodes, calm),
+    clocks,
     node: calm ? gentleNodes(seed) : drawNodes(seed, nodes),
     workload: drawWorkload(seed, many, calm),
+    tombstoneRetentionMs: many ? retentionMsDefault : drawRetention(seed, chaosMs, clocks),
     seal: profile === "unsealed" ? null : drawSeal(seed),
     limits: calm ? drawSlices(seed) : { ...drawLimits(seed), ...drawSlices(seed) },
   };
+}
+
+/**
+ * So short that tombstones end while the run lasts, and beyond chaos and the time that nodes have
+ * then to converge. What is promised for so long goes by clocks that are right.
+ */
+function drawRetention(seed: number, chaosMs: number, { skew, step }: ClockOptions): number {
+  const beyondMs = maybe(seed, "retention", 0.25, (prng) => scaled(prng, 60_000, 120_000));
+  if (beyondMs === null || skew !== null || step !== null) return retentionMsDefault;
+  return Math.round(chaosMs + beyondMs);
 }
 
 /** Real seals cost time, and the simulation does without as well but for what is tried here. */

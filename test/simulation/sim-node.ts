@@ -72,7 +72,6 @@ const rings = {
   before: new Keyring({ identity: secret, use: first, open: [second] }),
   after: new Keyring({ identity: secret, use: second, open: [first] }),
 };
-const tombstoneRetentionMs = 86_400_000;
 
 /** One host with its clock and its receive buffer; a replica runs on it, or does not. */
 export class SimNode implements Outbox {
@@ -145,7 +144,7 @@ export class SimNode implements Outbox {
 
   /** For how long it remembers what was destroyed. */
   get retentionMs(): number {
-    return tombstoneRetentionMs;
+    return this.#world.options.tombstoneRetentionMs;
   }
 
   /** What its store may hold. */

@@ -1,6 +1,7 @@
 import type { Prng } from "../../src/base/prng.ts";
 import type { Address, CoreEvent } from "../../src/core/outbox.ts";
 import type { BootId } from "../../src/protocol/frames.ts";
+import { limits } from "../../src/protocol/limits.ts";
 import { EventQueue } from "../support/event-queue.ts";
 import { checkBounds, checkClock, NameWatch } from "./bounds.ts";
 import { between, prngFor } from "./chance.ts";
@@ -10,7 +11,7 @@ import { JoinWatch } from "./join-watch.ts";
 import { LeaveWatch } from "./leave-watch.ts";
 import { MembershipWatch } from "./membership-watch.ts";
 import { Network, type Packet } from "./network.ts";
-import type { SimulationOptions } from "./options.ts";
+import { retentionMsDefault, type SimulationOptions } from "./options.ts";
 import { PeerWaits } from "./peer-waits.ts";
 import { checkReach } from "./reach.ts";
 import { SimNode, type World } from "./sim-node.ts";
@@ -20,6 +21,7 @@ import type { Trace } from "./trace.ts";
 import {
   addHeld,
   checkContents,
+  checkDestroyed,
   checkIdleTraffic,
   checkMembership,
   checkRepairTraffic,
@@ -42,6 +44,7 @@ const convergeMsMax = 60_000;
 const settleMs = 5_000;
 const idleMs = 8_000;
 const idleWindowsMax = 4;
+const replays = 50;
 /** Events of one instant: more of them means that somebody asks for ticks without end. */
 const eventsPerInstantMax = 50_000;
 const eventsMax = 30_000_000;
@@ -76,6 +79,7 @@ export class Simulation implements World {
   readonly #streams = new Set<StreamWatch>();
   /** What must be there at the end, once all is healed. */
   #expected: Survivors | undefined;
+  #healedMs = 0;
   nowMs = 1;
 
   constructor(options: SimulationOptions, trace: Trace) {
@@ -204,7 +208,9 @@ export class Simulation implements World {
   #demandConvergence(): void {
     const expected = heldBySurvivors(this);
     this.#expected = expected;
+    const { options } = this;
     const healedMs = this.nowMs;
+    this.#healedMs = healedMs;
     this.#demandEqual(healedMs + convergeMsMax);
     this.statistics.convergedMs = this.nowMs - healedMs;
     this.#advance(Math.max(this.nowMs, healedMs + settleMs / 2) + settleMs);
@@ -223,6 +229,24 @@ export class Simulation implements World {
     if (this.#restExpected) checkIdleTraffic(this, before, idleMs);
     checkRepairTraffic(this.network, [...this.#streams]);
     checkReach(this, (forMs) => this.#advance(this.nowMs + forMs));
+    if (options.tombstoneRetentionMs < retentionMsDefault) this.#outliveTombstones(expected);
+  }
+
+  /** What was destroyed before all was healed is forgotten by all, and does not come back. */
+  #outliveTombstones(expected: Survivors): void {
+    const endMs = this.#healedMs + this.options.tombstoneRetentionMs + 3 * limits.expirySlotMs;
+    this.#advance(Math.max(endMs, this.nowMs));
+    for (const { label, life } of correctNodes(this.nodes)) {
+      const { tombstoneCount } = life.replica.store;
+      const fact = () => `${label} has ${tombstoneCount} tombstones`;
+      hold(tombstoneCount === 0, "tombstones-end", fact);
+    }
+    // Somebody sends again what was recorded while the sessions lived.
+    for (let count = 0; count < replays; count++) this.network.replay();
+    this.#advance(this.nowMs + settleMs);
+    this.#demandEqual(this.nowMs + settleMs);
+    checkContents(this, expected);
+    checkDestroyed(this, expected);
   }
 
   #standing(): ReadonlyMap<SimNode, Standing> {

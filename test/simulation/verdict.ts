@@ -133,6 +133,20 @@ export function checkContents(demands: Demands, expected: Survivors): void {
   for (const other of others) if (first !== undefined) checkSame(first, other);
 }
 
+/** Also once nobody remembers any more that it was. */
+export function checkDestroyed(demands: Demands, expected: Survivors): void {
+  for (const node of correctNodes(demands.nodes)) {
+    for (const [id, states] of expected) {
+      const join = joinOf(states);
+      const known = node.life.stores?.known(id);
+      if (!join.dead || known === undefined || known.dead) continue;
+      const isLater = join.missingFrom(known) === undefined;
+      const fact = () => `${node.label} has ${id} again, which was destroyed`;
+      hold(isLater, "destroyed-stays-destroyed", fact);
+    }
+  }
+}
+
 type Running = SimNode & { readonly life: Life };
 
 /** Whether a node without room knows of it at least. */

@@ -1,3 +1,4 @@
+import { limits } from "../../src/protocol/limits.ts";
 import type { SessionDelta } from "../../src/session/record.ts";
 import { type Cell, cellsOf, expiryKey, lifeKey, type ModelSession } from "./model.ts";
 import type { SimulationOptions } from "./options.ts";
@@ -33,7 +34,7 @@ export class WriteLedger {
   readonly #shell: LedgerShell;
   readonly #uses = new Map<string, Use>();
   writes = 0;
-  readonly #moves: (readonly SessionDelta[])[] = [];
+  readonly #moves: { readonly written: readonly SessionDelta[]; readonly atMs: number }[] = [];
   #deliveries = 0;
   #notSoon = 0;
 
@@ -113,14 +114,16 @@ export class WriteLedger {
   /** A move of a session: two sessions changed by one write. */
   noteMove(node: SimNode, written: readonly SessionDelta[]): void {
     if (this.#shell.options.profile !== "gentle" || node.life === undefined) return;
-    this.#moves.push(written);
+    this.#moves.push({ written, atMs: this.#shell.nowMs });
     if (this.#moves.length > movesMax) this.#moves.shift();
   }
 
   /** Where repair alone delivers, no node ever has one half of a move. */
-  checkMoves({ label, life }: SimNode): void {
+  checkMoves({ label, life, retentionMs }: SimNode): void {
     if (life === undefined || life.replica.counters.reconcile.recordsReceived > 0) return;
-    for (const written of this.#moves) {
+    for (const { written, atMs } of this.#moves) {
+      // That the old id was given up is remembered for so long.
+      if (this.#shell.nowMs > atMs + retentionMs - limits.expirySlotMs) continue;
       const halves = written.map((delta) => this.#hasTaken(life, delta));
       // Another life has begun or ended there since, and may have overtaken the move.
       if (halves.includes("later")) continue;
