@@ -2,6 +2,7 @@ import { stampWallMs } from "../session/stamp.ts";
 import type { PeerTable } from "./membership/peer-table.ts";
 import type { Donor } from "./reconcile/donor.ts";
 import type { Fetcher } from "./reconcile/fetcher.ts";
+import type { Puller } from "./reconcile/puller.ts";
 import type { Confirmations } from "./stream/confirmations.ts";
 import type { OutgoingStream } from "./stream/outgoing-stream.ts";
 import type { Pacer } from "./stream/pacer.ts";
@@ -27,6 +28,7 @@ export function pacingReport(
 interface Buffering {
   readonly outgoing: OutgoingStream;
   readonly donor: Donor;
+  readonly puller: Puller;
   readonly confirmations: Confirmations;
   readonly fetcher: Fetcher;
 }
@@ -34,21 +36,29 @@ interface Buffering {
 /** Sizes of what waits: of peers' data for the rest of it, of this node's for peers. */
 export function bufferReport(
   peers: PeerTable,
-  { outgoing, donor, confirmations, fetcher }: Buffering,
+  { outgoing, donor, puller, confirmations, fetcher }: Buffering,
 ): Record<string, number> {
   let missingSequences = 0;
   let reassemblyBytes = 0;
+  let reassemblyMessages = 0;
   for (const peer of peers.all()) {
     missingSequences += peer.incoming.missingCount;
     reassemblyBytes += peer.reassembly.bytes;
+    reassemblyMessages += peer.reassembly.messages;
   }
   return {
     missingSequences,
     reassemblyBytes,
+    reassemblyMessages,
     repairRingBytes: outgoing.ringBytes,
+    repairRingDatagrams: outgoing.ringDatagrams,
     outgoingTransfers: donor.transferCount,
+    incomingTransfers: puller.transferCount,
+    chunksAhead: puller.chunksAhead,
+    rangesWaiting: puller.rangesWaiting,
     confirmations: confirmations.size,
     fetches: fetcher.waiting,
+    fetchWaiters: fetcher.waiters,
     absences: fetcher.absent,
   };
 }

@@ -103,7 +103,7 @@ export class Replica {
     const outbox = new Group(this.mode, shell, counters);
     this.#outbox = outbox;
     this.#group = outbox;
-    const { boot, name } = options;
+    const { boot, name, idleMsDefault, absoluteMsDefault } = options;
     this.store = new Store(options, counters);
     const speaker = { boot, name, heartbeat: (hello: boolean) => this.#heartbeat(hello) };
     this.#membership = new Membership(speaker, this.mode, prng, outbox, counters);
@@ -112,11 +112,7 @@ export class Replica {
     this.#rateControl = new RateControl(this.#pacer, outbox, counters);
     this.#outgoing = new OutgoingStream({ boot, tag }, codec, this.#pacer, outbox, counters);
     this.#sessions = new Sessions(
-      {
-        tag,
-        idleMsDefault: options.idleMsDefault,
-        absoluteMsDefault: options.absoluteMsDefault,
-      },
+      { tag, idleMsDefault, absoluteMsDefault },
       this.store,
       this.#clock,
       {
@@ -355,6 +351,7 @@ export class Replica {
     return bufferReport(this.peers, {
       outgoing: this.#outgoing,
       donor: this.#donor,
+      puller: this.#puller,
       confirmations: this.#confirmations,
       fetcher: this.#fetcher,
     });

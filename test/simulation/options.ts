@@ -392,5 +392,7 @@ function drawLimits(seed: number): Record<string, number> {
   small("rateJudgeDatagramsMin", 0.3, 5, 40);
   small("laggardMs", 0.3, 500, 4_000);
   small("dirtyRecordsMin", 0.2, 4, 100);
+  small("rangesWaitingMax", 0.3, 1, 16);
+  small("fetchWaitersMax", 0.3, 1, 8);
   return drawn;
 }

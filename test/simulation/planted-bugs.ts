@@ -247,6 +247,13 @@ const stream: readonly PlantedBug[] = [
     why: "repair fails in every burst, and reconciliation has to do its work",
   },
   {
+    name: "the ring is bounded by octets alone",
+    file: "core/stream/repair-ring.js",
+    find: "this.#next - this.#oldest > limits.repairRingDatagramsMax ||",
+    replace: "false ||",
+    why: "small datagrams cost more than their octets",
+  },
+  {
     name: "reassembly is not bounded",
     file: "core/stream/reassembly.js",
     find: "while (this.#bytes > limits.reassemblyBytesMax)",
@@ -361,6 +368,20 @@ const joining: readonly PlantedBug[] = [
     find: "this.#untilMs.size > limits.absencesMax &&",
     replace: "false &&",
     why: "who reads unknown ids fills the memory of a joining node",
+  },
+  {
+    name: "requests for one session are not bounded",
+    file: "core/reconcile/fetcher.js",
+    find: "fetch.tickets.length >= limits.fetchWaitersMax",
+    replace: "false",
+    why: "who reads one id fills the memory of a joining node",
+  },
+  {
+    name: "ranges that wait are not bounded",
+    file: "core/reconcile/puller.js",
+    find: "const room = limits.rangesWaitingMax - waiting.length;",
+    replace: "const room = more.length;",
+    why: "two stores with little in common fill the memory with what to ask for",
   },
   {
     name: "fetches are not limited",

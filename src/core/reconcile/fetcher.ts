@@ -187,6 +187,13 @@ export class Fetcher {
     return this.#fetches.size;
   }
 
+  /** Requests that wait for them. */
+  get waiters(): number {
+    let count = 0;
+    for (const { tickets } of this.#fetches.values()) count += tickets.length;
+    return count;
+  }
+
   get absent(): number {
     return this.#absences.size;
   }

@@ -63,6 +63,11 @@ export class IncomingTransfer {
     return this.#sinceCredit >= limits.transferCreditEveryChunks;
   }
 
+  /** Chunks that wait for one before them. */
+  get ahead(): number {
+    return this.#waiting.size;
+  }
+
   get started(): boolean {
     return this.#highest >= 0;
   }

@@ -78,6 +78,24 @@ export class Puller {
     return this.#transfers.size > 0;
   }
 
+  get transferCount(): number {
+    return this.#transfers.size;
+  }
+
+  /** Chunks that came before those they follow. */
+  get chunksAhead(): number {
+    let count = 0;
+    for (const { ahead } of this.#transfers.values()) count += ahead;
+    return count;
+  }
+
+  /** Of the peer of which most are wanted. */
+  get rangesWaiting(): number {
+    let count = 0;
+    for (const ranges of this.#waiting.values()) count = Math.max(count, ranges.size);
+    return count;
+  }
+
   onChunk(peer: Peer, chunk: Chunk, nowMs: number): void {
     this.#counters.reconcile.chunksReceived += 1;
     const transfer = this.#transfers.get(chunk.transfer);

@@ -130,6 +130,10 @@ export class OutgoingStream {
     return this.#ring.bytes;
   }
 
+  get ringDatagrams(): number {
+    return this.#ring.datagrams;
+  }
+
   get dirtyRecords(): number {
     return this.#dirty.size;
   }

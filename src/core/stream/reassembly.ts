@@ -71,6 +71,11 @@ export class Reassembly {
     return this.#bytes;
   }
 
+  /** Blocks of which a piece is missing. */
+  get messages(): number {
+    return this.#partials.size;
+  }
+
   #partialOf(first: number, count: number, nowMs: number): Partial | undefined {
     const held = this.#partials.get(first);
     if (held !== undefined) return held.pieces.length === count ? held : undefined;

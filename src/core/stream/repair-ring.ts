@@ -94,6 +94,10 @@ export class RepairRing {
     return this.#oldest;
   }
 
+  get datagrams(): number {
+    return this.#next - this.#oldest;
+  }
+
   get bytes(): number {
     return this.#bytes;
   }
