@@ -25,8 +25,8 @@ type Running = SimNode & { readonly life: Life };
 
 /**
  * A node that is told to leave does so in time, and what it acknowledged stays: each peer that it
- * was well connected with has all that was written on it meanwhile. Clients write to the last: there
- * is always something that only the leaving node has.
+ * was well connected with has all that was written on it meanwhile. Clients write to the last, so
+ * there is always something that only the leaving node has.
  */
 export class LeaveWatch {
   readonly #shell: LeaveShell;

@@ -85,6 +85,13 @@ export interface TinyOptions {
   readonly stubs: number | null;
 }
 
+/** A node that no other one sees, for what is wrong in its configuration. */
+export interface ForeignOptions {
+  readonly node: number;
+  /** Another cluster's name or key, or no multicast and no peer to send to instead. */
+  readonly by: "cluster" | "key" | "unicast";
+}
+
 export interface NodeOptions {
   readonly buffers: BufferOptions | null;
   readonly crash: (Recurring & { readonly leave: number }) | null;
@@ -92,7 +99,7 @@ export interface NodeOptions {
   readonly tiny: TinyOptions | null;
   /** Does everything ten times slower. */
   readonly laggard: number | null;
-  readonly foreign: number | null;
+  readonly foreign: ForeignOptions | null;
   /** So low that deltas and repairs have to wait for it; null: the one by default. */
   readonly rateBytesPerSecondMax: number | null;
   readonly startSpreadMs: number;
@@ -155,6 +162,7 @@ export function drawOptions(seed: number, wishes: Wishes = {}): SimulationOption
   const network = calm ? gentleNetwork(seed) : drawNetwork(seed, profile, nodes);
   const chaosMs = Math.round(many ? between(prng, 3_000, 8_000) : scaled(prng, 4_000, 40_000));
   const clocks = drawClocks(seed, nodes, calm);
+  const node = calm ? gentleNodes(seed) : drawNodes(seed, nodes);
   return {
     seed,
     profile,
@@ -163,10 +171,10 @@ export function drawOptions(seed: number, wishes: Wishes = {}): SimulationOption
     network,
     paths: drawPaths(seed, network),
     clocks,
-    node: calm ? gentleNodes(seed) : drawNodes(seed, nodes),
+    node,
     workload: drawWorkload(seed, many, calm),
     tombstoneRetentionMs: many ? retentionMsDefault : drawRetention(seed, chaosMs, clocks),
-    seal: profile === "unsealed" ? null : drawSeal(seed),
+    seal: profile === "unsealed" ? null : drawSeal(seed, node.foreign?.by === "key"),
     limits: calm ? drawSlices(seed) : { ...drawLimits(seed), ...drawSlices(seed) },
   };
 }
@@ -182,8 +190,9 @@ function drawRetention(seed: number, chaosMs: number, { skew, step }: ClockOptio
 }
 
 /** Real seals cost time, and the simulation does without as well but for what is tried here. */
-function drawSeal(seed: number): SimulationOptions["seal"] {
-  return maybe(seed, "seal", 0.15, (prng) => ({ rotates: prng.chance(0.5) }));
+function drawSeal(seed: number, isNeeded: boolean): SimulationOptions["seal"] {
+  const share = isNeeded ? 1 : 0.15;
+  return maybe(seed, "seal", share, (prng) => ({ rotates: prng.chance(0.5) }));
 }
 
 /** Whether a fault is in, and its own generator, so that faults do not shift each other. */
@@ -313,12 +322,17 @@ function drawNodes(seed: number, nodes: number): NodeOptions {
     pause: maybe(seed, "pause", 0.25, (prng) => recurring(prng, 30_000)),
     tiny: maybe(seed, "tiny", several * 0.25, (prng) => drawTiny(prng, nodes)),
     laggard: maybe(seed, "laggard", several * 0.1, (prng) => prng.below(nodes)),
-    foreign: maybe(seed, "foreign", several * 0.1, (prng) => prng.below(nodes)),
+    foreign: maybe(seed, "foreign", several * 0.1, (prng) => drawForeign(prng, nodes)),
     rateBytesPerSecondMax: maybe(seed, "rate", 0.25, (prng) =>
       Math.round(scaled(prng, 50_000, 2_000_000) * Math.max(1, nodes / 4)),
     ),
     startSpreadMs: maybe(seed, "spread", 0.6, (prng) => scaled(prng, 10, 5_000)) ?? 0,
   };
+}
+
+function drawForeign(prng: Prng, nodes: number): ForeignOptions {
+  const node = prng.below(nodes);
+  return { node, by: oneOf(prng, ["cluster", "key", "unicast"] as const) };
 }
 
 function drawTiny(prng: Prng, nodes: number): TinyOptions {

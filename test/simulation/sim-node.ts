@@ -14,7 +14,7 @@ import { GuardWatch } from "./guard-watch.ts";
 import { Inbox } from "./inbox.ts";
 import type { Issued } from "./issued.ts";
 import { type Network, type Packet, packetOf } from "./network.ts";
-import type { SimulationOptions } from "./options.ts";
+import type { ForeignOptions, SimulationOptions } from "./options.ts";
 import { PaceWatch } from "./pace-watch.ts";
 import { RangeWatch } from "./range-watch.ts";
 import { StoreWatch } from "./store-watch.ts";
@@ -66,11 +66,12 @@ export interface Life {
 
 const roomy = { count: 1_000_000, bytes: 1 << 28, tombstones: 100_000, stubs: 100_000 };
 const idleMsDefault = 1_800_000;
-const keys = [1, 2, 3].map((fill) => Buffer.alloc(keyBytes, fill)) as [Buffer, Buffer, Buffer];
-const [secret, first, second] = keys;
+const keyOf = (fill: number) => Buffer.alloc(keyBytes, fill);
+const [secret, first, second] = [keyOf(1), keyOf(2), keyOf(3)];
 const rings = {
   before: new Keyring({ identity: secret, use: first, open: [second] }),
   after: new Keyring({ identity: secret, use: second, open: [first] }),
+  another: new Keyring({ identity: secret, use: keyOf(4), open: [] }),
 };
 
 /** One host with its clock and its receive buffer; a replica runs on it, or does not. */
@@ -167,7 +168,27 @@ export class SimNode implements Outbox {
   }
 
   get foreign(): boolean {
-    return this.#world.options.node.foreign === this.index;
+    return this.#world.options.node.foreign?.node === this.index;
+  }
+
+  /** What sets it apart; another name where the rest of the run leaves no choice. */
+  get #apartBy(): ForeignOptions["by"] | undefined {
+    const { node, network, paths, seal } = this.#world.options;
+    if (!this.foreign || node.foreign === null) return undefined;
+    const { by } = node.foreign;
+    if (by === "key") return seal === null ? "cluster" : "key";
+    // Who is told of it, by an address or by a datagram that somebody sends on, sees it.
+    const isHidden = !paths.seeds && network.replay === null && network.forge === null;
+    return by === "unicast" && !isHidden ? "cluster" : by;
+  }
+
+  get #isUnicast(): boolean {
+    return this.#world.options.paths.unicast || this.#apartBy === "unicast";
+  }
+
+  /** Whether its socket has joined the group. */
+  get hearsGroup(): boolean {
+    return this.#apartBy !== "unicast";
   }
 
   /** Whether all demands are made on it. */
@@ -179,7 +200,7 @@ export class SimNode implements Outbox {
     const { nowMs, issued, options, trace } = this.#world;
     this.#starts += 1;
     const boot = this.#bootId();
-    const identity = clusterIdentity(this.foreign ? "another" : "simulated");
+    const identity = clusterIdentity(this.#apartBy === "cluster" ? "another" : "simulated");
     const replica = new Replica(
       {
         boot,
@@ -192,7 +213,7 @@ export class SimNode implements Outbox {
         tombstoneRetentionMs: this.retentionMs,
         idleMsDefault,
         absoluteMsDefault: 0,
-        mode: options.paths.unicast ? "unicast" : "multicast",
+        mode: this.#isUnicast ? "unicast" : "multicast",
         rateBytesPerSecondMax: this.#rateMax,
       },
       deltaCodec,
@@ -243,6 +264,7 @@ export class SimNode implements Outbox {
 
   get #ring(): Keyring | undefined {
     if (this.#world.options.seal === null) return undefined;
+    if (this.#apartBy === "key") return rings.another;
     return this.#rotated ? rings.after : rings.before;
   }
 
@@ -303,11 +325,11 @@ export class SimNode implements Outbox {
   }
 
   multicast(frames: readonly Frame[], copies: readonly Address[] = []): void {
-    const { network, options } = this.#world;
-    const fanOut = copies.length + (options.paths.unicast ? 0 : 1);
+    const { network } = this.#world;
+    const fanOut = copies.length + (this.#isUnicast ? 0 : 1);
     const packet = this.#pack(frames, "multicast", fanOut);
     const receivers = copies.flatMap((address) => this.#world.nodeAt(address) ?? []);
-    if (!options.paths.unicast) {
+    if (!this.#isUnicast) {
       this.bytesSent += packet.bytes.length;
       network.multicast(packet, receivers);
     } else if (packet.numbered) {

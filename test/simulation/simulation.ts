@@ -146,7 +146,8 @@ export class Simulation implements World {
 
   arrive(to: number, packet: Packet): void {
     const node = this.nodes[to];
-    if (node?.running) node.inbox.arrive(packet);
+    const isHeard = node?.hearsGroup === true || packet.via === "unicast";
+    if (node?.running && isHeard) node.inbox.arrive(packet);
   }
 
   afterTurn(node: SimNode): void {
