@@ -20,7 +20,7 @@ export interface Demands {
 /** Octets a second that an idle node may send; see the figures of the product. */
 export const idleBytesPerSecondMax = 300;
 /** And to each peer that its multicast does not reach, or that it asks for copies itself. */
-const idleBytesPerSecondAndWay = 180;
+const idleBytesPerSecondAndWay = 195;
 /** And there for the seals of two heartbeats a second, and the names of the keys in them. */
 const idleSealBytesPerSecondAndWay = 40;
 
