@@ -102,7 +102,7 @@ export class PacedSender {
   #send(): void {
     this.#offered -= datagramBytes;
     this.sent += 1;
-    this.pacer.flushed(datagramBytes);
+    this.pacer.flushed(datagramBytes, this.nowMs);
     for (const link of this.links) link.send(this.sent, this.#prng, this.nowMs);
   }
 }

@@ -85,13 +85,21 @@ test("a bucket gives what was saved up, then its rate, and takes debts into acco
   const bucket = new TokenBucket();
   bucket.resize(10, 100, 0);
   assert.equal(bucket.isOpen(0), true);
-  bucket.take(150);
+  bucket.take(150, 0);
   assert.equal(bucket.isOpen(4), false);
   assert.equal(bucket.dueMs, 4 + 1.1);
   assert.equal(bucket.isOpen(bucket.dueMs), true);
   assert.equal(bucket.isOpen(1_000_000), true);
-  bucket.take(100);
+  bucket.take(100, 1_000_000);
   assert.equal(bucket.isOpen(1_000_000), false, "no more is saved up than it holds");
+});
+
+test("what is taken is not paid by time in which a full bucket saved up nothing", () => {
+  const bucket = new TokenBucket();
+  bucket.resize(10, 100, 0);
+  bucket.take(150, 1_000);
+  assert.equal(bucket.isOpen(1_000), false);
+  assert.equal(bucket.dueMs, 1_000 + 5.1);
 });
 
 test("a lone write leaves at once", () => {

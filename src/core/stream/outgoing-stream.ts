@@ -162,7 +162,7 @@ export class OutgoingStream {
         this.#resumeMs = this.#pacer.dueMs;
         break;
       }
-      this.#sendNext();
+      this.#sendNext(nowMs);
     }
     if (!this.pending) this.#behindSinceMs = Number.POSITIVE_INFINITY;
     else if (nowMs < this.#behindSinceMs) this.#behindSinceMs = nowMs;
@@ -174,18 +174,18 @@ export class OutgoingStream {
     return nowMs >= this.#behindSinceMs + limits.mismatchMs;
   }
 
-  #sendNext(): void {
+  #sendNext(nowMs: number): void {
     this.#train ??= this.#nextTrain();
     const train = this.#train;
     if (train === undefined) return;
     const sequence = this.#sequence + 1;
     const { block, count, index } = train;
     if (count === 1) {
-      this.#emit({ tag: Tag.delta, sequence, block });
+      this.#emit({ tag: Tag.delta, sequence, block }, nowMs);
     } else {
       const bytes = block.subarray(index * fragmentBytesMax, (index + 1) * fragmentBytesMax);
       this.#counters.stream.fragmentsSent += 1;
-      this.#emit({ tag: Tag.fragment, sequence, index, count, bytes });
+      this.#emit({ tag: Tag.fragment, sequence, index, count, bytes }, nowMs);
     }
     train.index += 1;
     if (train.index === count) this.#train = undefined;
@@ -298,21 +298,21 @@ export class OutgoingStream {
     const bytes = datagramBytesOf(sent.frame);
     if (isShared) {
       this.#counters.naks.repairsMulticast += 1;
-      this.#pacer.repaired(feedback.isOutlier, bytes * this.#outbox.fanOut);
+      this.#pacer.repaired(feedback.isOutlier, bytes * this.#outbox.fanOut, nowMs);
       this.#outbox.multicast([sent.frame]);
     } else {
       this.#counters.naks.repairsUnicast += 1;
-      this.#pacer.repaired(feedback.isOutlier, bytes);
+      this.#pacer.repaired(feedback.isOutlier, bytes, nowMs);
       this.#outbox.unicast(address, [sent.frame]);
     }
     return true;
   }
 
-  #emit(frame: DeltaFrame | Fragment): void {
+  #emit(frame: DeltaFrame | Fragment, nowMs: number): void {
     this.#sequence = frame.sequence;
     this.#ring.push(frame);
     this.#counters.stream.datagramsSent += 1;
-    this.#pacer.flushed(datagramBytesOf(frame) * this.#outbox.fanOut);
+    this.#pacer.flushed(datagramBytesOf(frame) * this.#outbox.fanOut, nowMs);
     this.#outbox.multicast([frame]);
   }
 }

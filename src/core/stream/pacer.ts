@@ -93,20 +93,20 @@ export class Pacer {
   }
 
   /** A number left for the first time. */
-  flushed(bytes: number): void {
+  flushed(bytes: number, nowMs: number): void {
     this.#datagrams += 1;
-    this.#charge(bytes);
+    this.#charge(bytes, nowMs);
   }
 
-  repaired(outlier: boolean, bytes: number): void {
-    if (outlier) this.#outliers.take(bytes);
-    this.#repairs.take(bytes);
-    this.#charge(bytes);
+  repaired(outlier: boolean, bytes: number, nowMs: number): void {
+    if (outlier) this.#outliers.take(bytes, nowMs);
+    this.#repairs.take(bytes, nowMs);
+    this.#charge(bytes, nowMs);
   }
 
-  #charge(bytes: number): void {
+  #charge(bytes: number, nowMs: number): void {
     this.#bytes += bytes;
-    this.#all.take(bytes);
+    this.#all.take(bytes, nowMs);
   }
 
   /** When a delta may leave. */

@@ -23,7 +23,9 @@ export class TokenBucket {
     return this.#bytes > 0;
   }
 
-  take(bytes: number): void {
+  take(bytes: number, nowMs: number): void {
+    // What the bucket had no room to save up until now is no credit for this.
+    this.#refill(nowMs);
     this.#bytes -= bytes;
   }
 
