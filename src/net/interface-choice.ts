@@ -6,7 +6,13 @@ export interface ChosenInterface {
   readonly name: string;
   /** What sockets bind to; one of IPv6 that is only valid on its link ends in "%" and the link. */
   readonly address: string;
+  /** Whether the address, and not only the interface, is one of this machine alone. */
   readonly loopback: boolean;
+}
+
+interface Candidate extends ChosenInterface {
+  /** The loopback interface may have others' addresses too, of a balancer for example. */
+  readonly internal: boolean;
 }
 
 export type Family = "IPv4" | "IPv6";
@@ -30,13 +36,13 @@ export function chooseInterface(
   if (setting === "loopback") {
     const loopback = candidates.find((candidate) => candidate.loopback);
     const address = family === "IPv4" ? "127.0.0.1" : "::1";
-    return loopback ?? { name: "lo", address, loopback: true };
+    return loopback === undefined ? { name: "lo", address, loopback: true } : chosen(loopback);
   }
   if (setting === "auto") {
     const external = candidates.filter(
-      (candidate) => !candidate.loopback && !isSecondChoice(candidate, candidates),
+      (candidate) => !candidate.internal && !isSecondChoice(candidate, candidates),
     );
-    if (external.length === 1 && external[0] !== undefined) return external[0];
+    if (external.length === 1 && external[0] !== undefined) return chosen(external[0]);
     throw new OperatorError(
       "E_INTERFACE",
       `gossip.interface is "auto", and ${external.length} of ${list} lead to a network`,
@@ -44,10 +50,10 @@ export function chooseInterface(
     );
   }
   const host = canonicalHost(setting);
-  const chosen =
+  const named =
     candidates.find(({ name }) => name === setting) ??
     candidates.find(({ address }) => address === host || address.split("%")[0] === host);
-  if (chosen !== undefined) return chosen;
+  if (named !== undefined) return chosen(named);
   throw new OperatorError(
     "E_INTERFACE",
     `gossip.interface is "${setting}", and this host has only ${list}`,
@@ -55,24 +61,33 @@ export function chooseInterface(
   );
 }
 
-function candidatesOf(interfaces: Interfaces, family: Family): ChosenInterface[] {
-  const candidates: ChosenInterface[] = [];
+function chosen({ name, address, loopback }: Candidate): ChosenInterface {
+  return { name, address, loopback };
+}
+
+function candidatesOf(interfaces: Interfaces, family: Family): Candidate[] {
+  const candidates: Candidate[] = [];
   for (const [name, addresses] of Object.entries(interfaces)) {
     for (const info of addresses ?? []) {
       if (info.family !== family) continue;
       const onLink = isLinkLocal(info.address);
       const address = onLink ? `${info.address}%${name}` : info.address;
-      candidates.push({ name, address, loopback: info.internal });
+      const { internal } = info;
+      candidates.push({ name, address, internal, loopback: internal && isLoopback(address) });
     }
   }
-  const rank = ({ address }: ChosenInterface) => (isLinkLocal(address) ? 1 : 0);
+  const rank = ({ address, loopback }: Candidate) => (loopback ? -1 : isLinkLocal(address) ? 1 : 0);
   return candidates.sort((left, right) => rank(left) - rank(right));
 }
 
 /** An address for one link, beside one that is valid further. */
-function isSecondChoice(candidate: ChosenInterface, all: readonly ChosenInterface[]): boolean {
+function isSecondChoice(candidate: Candidate, all: readonly Candidate[]): boolean {
   if (!isLinkLocal(candidate.address)) return false;
   return all.some(({ name, address }) => name === candidate.name && !isLinkLocal(address));
+}
+
+function isLoopback(address: string): boolean {
+  return address.startsWith("127.") || address === "::1";
 }
 
 function isLinkLocal(address: string): boolean {

@@ -60,6 +60,17 @@ test("loopback is the loopback interface, whatever it is called", () => {
   assert.deepEqual(chosen, { name: "lo0", address: "127.0.0.1", loopback: true });
 });
 
+test("another address of the loopback interface is none of this machine alone", () => {
+  const interfaces = { lo: [v4("10.0.0.7", true), v4("127.0.0.1", true)], eth0 };
+  const own = { name: "lo", address: "127.0.0.1", loopback: true };
+  for (const setting of ["loopback", "lo", "127.0.0.1"]) {
+    assert.deepEqual(chooseInterface(setting, interfaces), own);
+  }
+  const shared = { name: "lo", address: "10.0.0.7", loopback: false };
+  assert.deepEqual(chooseInterface("10.0.0.7", interfaces), shared);
+  assert.equal(chooseInterface("auto", interfaces).name, "eth0");
+});
+
 test("loopback works on a host that does not list it", () => {
   assert.equal(chooseInterface("loopback", { eth0 }).address, "127.0.0.1");
 });
