@@ -28,18 +28,14 @@ export const limits = {
   bootTrialsBurst: 64,
   bootTrialsPerMs: 3,
   /** Of a host from which one did not hold; so many are known, until none has for so long. */
-  failedHostTrialsPerMs: 0.005,
-  failedHostsMax: 512,
+  failedHostTrialsPerMs: 0.02,
+  failedHostsMax: 128,
   failedHostMs: 60_000,
   /** Who had to leave such datagrams unopened so long ago does not believe to be alone. */
   throttledMs: 500,
-  /** Who has never shown that it lives is heard for so long... */
+  /** Who has never shown that it lives is heard for so long, then not for so long, and so on. */
   probationMs: 3_000,
-  /** ...and then not for so long, from this doubling to that... */
   probationRestMs: 3_000,
-  probationRestMsMax: 24_000,
-  /** ...until it was not heard for so long. */
-  probationForgetMs: 60_000,
   probationsMax: 4_096,
   /** What only shows whether two processes share a boot id is opened this often, and at once. */
   twinOpensPerSecond: 100,

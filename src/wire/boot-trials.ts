@@ -30,7 +30,8 @@ export class BootTrials {
   failed(source: string, nowMs: number): void {
     const host = hostOf(source);
     const allowance =
-      this.#failed.get(host)?.allowance ?? new Allowance(limits.failedHostTrialsPerMs, 1);
+      this.#failed.get(host)?.allowance ??
+      new Allowance(limits.failedHostTrialsPerMs, limits.bootTrialsBurst);
     this.#failed.delete(host);
     if (this.#failed.size >= limits.failedHostsMax) {
       const [oldest] = this.#failed.keys();
