@@ -88,13 +88,16 @@ export function saveBeforeEnd(
   next: (error?: unknown) => void,
 ): void {
   const { end } = response;
-  let stage: "open" | "saving" | "saved" = "open";
+  let stage: "open" | "held" | "saving" | "saved" = "open";
   response.end = (...given) => {
     const { session } = request;
     // It has been ended; express-session takes no notice of a second time either.
-    if (stage === "saving") return response;
+    if (stage === "saving" || stage === "held") return response;
     const isLate = stage === "saved" || response.headersSent;
-    if (!isLate && !session) return at.hold(() => end.apply(response, given));
+    if (!isLate && !session) {
+      stage = "held";
+      return at.hold(() => end.apply(response, given));
+    }
     if (isLate || !session?.save || !at.isWorthSaving(session)) return end.apply(response, given);
     stage = "saving";
     session.touch?.();

@@ -207,6 +207,29 @@ for (const unset of ["destroy", "keep"] as const) {
   });
 }
 
+test("express-session: who ends again while unset destroys spoils nothing", async (t) => {
+  const { path } = await serveFake(t);
+  const store = new SessioncastStore({ socket: path, timeoutMs: 60_000, ...options });
+  t.after(() => store.close());
+  const app = express();
+  const settings = { store, unset: "destroy", secret: "of the test", resave: false } as const;
+  app.use(store.consistent(expressSession({ ...settings, saveUninitialized: false })));
+  app.get("/login", (request, response) => {
+    Object.assign(request.session, { user: "ada" });
+    response.json({});
+  });
+  app.get("/leave", (request, response) => {
+    Reflect.deleteProperty(request, "session");
+    response.json({ left: true });
+    response.end("again");
+  });
+  const origin = await listen(t, app);
+  const jar = new CookieJar();
+  await jar.visit(`${origin}/login`);
+  const { body } = await jar.visit(`${origin}/leave`);
+  assert.deepEqual(body, { left: true });
+});
+
 test("express-session: a store that is not put around session() says so", async (t) => {
   const store = new SessioncastStore(options);
   t.after(() => store.close());
