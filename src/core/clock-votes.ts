@@ -27,14 +27,15 @@ export class ClockVotes {
 
   /**
    * This node's machine shows a time that is so much later: how many more peers does that lead to
-   * than away from? Undefined: nobody tells. What a peer's machine shows counts, and not what the
+   * than away from? To come nearer to one that is far off by less than half is to follow nobody.
+   * Undefined: nobody tells. What a peer's machine shows counts, and not what the
    * peer goes by: else machines that are set right one by one would all wait for each other.
    */
   forStep(byMs: number, now: Now): number | undefined {
     return this.#count(now, ({ machineMs }) => {
       const distanceMs = Math.abs(machineMs - byMs);
       const isNear = distanceMs <= limits.clockDriftMsMax;
-      return isNear || distanceMs < Math.abs(machineMs) ? 1 : -1;
+      return isNear || distanceMs < Math.abs(machineMs) / 2 ? 1 : -1;
     });
   }
 

@@ -34,6 +34,8 @@ export class SteadyClock {
   #seenMs: number;
   #aheadMs = 0;
   #refuses = false;
+  /** By how much the machine's clock was ahead when that was last refused. */
+  #refusedMs = 0;
   /** When the present disagreement is to be judged; Infinity: there is none. */
   #judgeMs = Number.POSITIVE_INFINITY;
 
@@ -51,6 +53,12 @@ export class SteadyClock {
       const slewMs = (monotonicMs - this.#seenMs) * slewShare;
       this.#offsetMs += Math.max(-slewMs, Math.min(slewMs, difference));
     } else {
+      // What was refused is another question by now.
+      const hasMoved = Math.abs(difference - this.#refusedMs) >= stepMsMin;
+      if (this.#refuses && hasMoved) {
+        this.#judgeMs = monotonicMs + stepPersistsMs;
+        this.#refusedMs = difference;
+      }
       this.#judgeMs = Math.min(this.#judgeMs, monotonicMs + stepPersistsMs);
       if (monotonicMs >= this.#judgeMs) this.#judge(difference, monotonicMs);
     }
@@ -75,6 +83,7 @@ export class SteadyClock {
       this.#judgeMs = monotonicMs + askEveryMs;
       if (!this.#refuses) this.#witness.refused(differenceMs);
       this.#refuses = true;
+      this.#refusedMs = differenceMs;
       return;
     }
     this.#offsetMs += differenceMs;

@@ -42,6 +42,16 @@ for (const step of [hour, -hour]) {
   });
 }
 
+test("a machine that is far off has no say in which way others slip", () => {
+  const nodes = cluster(3);
+  nodes.node(2).setMachine(8_760 * hour);
+  nodes.advance(20_000);
+  nodes.node(1).setMachine(hour);
+  nodes.advance(60_000);
+  assert.deepEqual(nodes.node(1).clockTold, ["refused"]);
+  assert(nodes.node(1).replica.get("s", nodes.node(1).now) !== undefined, "the session is there");
+});
+
 test("a machine that is set to what its peers show is followed", () => {
   const nodes = cluster(3);
   for (const index of [1, 2]) nodes.node(index).setMachine(hour);

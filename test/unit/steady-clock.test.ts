@@ -93,6 +93,16 @@ test("a refused step is followed once others show it, too", () => {
   assert.deepEqual([steps, others.settled, clock.refuses], [[hour], 1, false]);
 });
 
+test("another step than the refused one has to last as long as any", () => {
+  const { steps, others, run } = started();
+  others.votes = -1;
+  run(20_000, hour);
+  others.votes = 0;
+  assert.equal(run(29_000, 2 * hour), 0);
+  assert.equal(run(31_000, 2 * hour), 2 * hour);
+  assert.deepEqual(steps, [2 * hour]);
+});
+
 test("a refused step is not believed because the others are gone", () => {
   const { steps, others, run } = started();
   others.votes = -1;
