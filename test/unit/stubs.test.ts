@@ -2,10 +2,18 @@ import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { framed } from "../../src/core/reconcile/block-assembler.ts";
 import { packStubs, readStubs } from "../../src/core/reconcile/stub-block.ts";
+import { slotOf } from "../../src/core/store/expiry-wheel.ts";
 import { Tag } from "../../src/protocol/frames.ts";
 import { limits } from "../../src/protocol/limits.ts";
-import { hashId } from "../../src/session/fingerprint.ts";
-import { blockOf, created, LoneReplica, peerBoot, peerHeartbeat } from "../support/lone-replica.ts";
+import { type Hash64, hashId } from "../../src/session/fingerprint.ts";
+import {
+  blockOf,
+  created,
+  LoneReplica,
+  peerBoot,
+  peerHeartbeat,
+  startWallMs,
+} from "../support/lone-replica.ts";
 import { onlyOf } from "../support/recording-outbox.ts";
 import { hashKey } from "../support/session-arbitraries.ts";
 
@@ -61,6 +69,30 @@ test("what peers do with a session that has no room here is told all the same", 
   const life = { stamp: { ...stamp, time: stamp.time + 1 }, alive: false, absoluteDeadlineMs: 0 };
   lone.receiveDeltas(5, { ...patch, attributes: [], life, floor: life.stamp });
   assert.deepEqual(told.slice(2), ["old destroyed"]);
+});
+
+test("stubs of destroyed sessions end with the tombstones when these are kept for less time", () => {
+  const { store } = new LoneReplica({ tombstoneRetentionMs: 1_000_000 }).replica;
+  const [wallMs, day] = [startWallMs, 86_400_000];
+  const stub = (high: number, bytes: number) => ({
+    idHash: { high, low: 1 },
+    fingerprint: { high: 1, low: high },
+    endSlot: slotOf(wallMs + 30 * day),
+    bytes,
+    version: 0,
+  });
+  const endOf = ({ idHash }: { idHash: Hash64 }) => store.stubs.find(idHash)?.endSlot;
+  store.retainTombstones(30 * day, wallMs);
+  const [dead, live, late] = [stub(1, 0), stub(2, 100), stub(3, 0)];
+  for (const each of [dead, live]) assert.equal(store.meet(each, wallMs), true);
+  assert.deepEqual([endOf(dead), endOf(live)], [dead.endSlot, live.endSlot]);
+  store.retainTombstones(day, wallMs);
+  assert.deepEqual([endOf(dead), endOf(live)], [slotOf(wallMs + day), live.endSlot]);
+  store.meet(dead, wallMs);
+  assert.equal(store.meet(late, wallMs), true);
+  assert.deepEqual([endOf(dead), endOf(late)], Array(2).fill(slotOf(wallMs + day)));
+  store.sweep(wallMs + day);
+  assert.deepEqual([endOf(dead), endOf(late)], [undefined, undefined]);
 });
 
 test("a session that is fetched is there again, and another had to go", () => {

@@ -21,6 +21,7 @@ import { RecordTable } from "./record-table.ts";
 import { measureBytes, StoredRecord } from "./stored-record.ts";
 import {
   compareHashes,
+  isDead,
   laterSlot,
   type Stub,
   Stubs,
@@ -84,6 +85,7 @@ export class Store {
     const isLess = retentionMs < this.#retentionMs;
     this.#retentionMs = retentionMs;
     if (!isLess) return;
+    this.stubs.endDeadBy(slotOf(wallMs + retentionMs));
     for (const record of this.#records.all()) {
       if (record.place !== "tombstones") continue;
       this.#wheel.schedule(record, forgetAtMs(record, retentionMs), wallMs);
@@ -279,7 +281,10 @@ export class Store {
    */
   meet(stub: Stub, wallMs: number): boolean | undefined {
     if (stub.endSlot > 0 && stub.endSlot <= currentSlot(wallMs)) return false;
-    return this.#records.holds(stub.idHash) ? false : this.stubs.meet(stub);
+    if (this.#records.holds(stub.idHash)) return false;
+    // Its giver may not know yet that tombstones are kept for less time now.
+    const endSlot = Math.min(stub.endSlot, slotOf(wallMs + this.#retentionMs));
+    return this.stubs.meet(isDead(stub) ? { ...stub, endSlot } : stub);
   }
 
   /**

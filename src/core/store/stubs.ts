@@ -31,6 +31,11 @@ export function compareHashes(left: Readonly<Hash64>, right: Readonly<Hash64>): 
   return (left.high >>> 0) - (right.high >>> 0) || (left.low >>> 0) - (right.low >>> 0);
 }
 
+/** Of a destroyed session: it is kept as long as a tombstone is. */
+export function isDead({ bytes, endSlot }: Stub): boolean {
+  return bytes === 0 && endSlot > 0;
+}
+
 /** 0 is never, hence the latest. */
 export function laterSlot(left: number, right: number): number {
   return left === 0 || right === 0 ? 0 : Math.max(left, right);
@@ -191,6 +196,15 @@ export class Stubs {
       for (; row >= 0; row = (this.#columns.next[row] as number) - 1) stubs.push(this.#stubAt(row));
     }
     return stubs;
+  }
+
+  /** Tombstones are kept for less time now: none of theirs ends later than in this slot. */
+  endDeadBy(slot: number): void {
+    const { end, bytes } = this.#columns;
+    for (let row = 0; row < this.#rows; row++) {
+      if (bytes[row] === 0 && (end[row] as number) > slot) end[row] = slot;
+    }
+    this.#nextEnd = Math.min(this.#nextEnd, slot);
   }
 
   /** Forgets those whose slot has come. */
