@@ -68,6 +68,14 @@ async function memoryOf(member: SidecarProcess): Promise<{ held: number; residen
   return { held: memory.heapUsedBytes + memory.externalBytes, resident: memory.residentBytes };
 }
 
+/** What a member has told the others by its stream so far, and what of theirs has changed it. */
+async function streamOf(member: SidecarProcess): Promise<{ sent: number; applied: number }> {
+  const { stream, reconcile } = await member.stats();
+  const { deltasSent = 0, deltasApplied = 0 } = stream;
+  // Counted as applied is also what transfers brought, which is no work of the stream.
+  return { sent: deltasSent, applied: deltasApplied - (reconcile.recordsReceived ?? 0) };
+}
+
 const reasons: readonly (readonly [AttackMode, string])[] = [
   ["garbage", "bad_magic"],
   ["headers", "bad_header"],
@@ -87,12 +95,24 @@ for (const [mode, reason] of reasons) {
     }
     await eventually(() => attack.heard > 100, "the stranger hears the group");
     const before = await Promise.all(members.map(memoryOf));
+    const streamsBefore = await Promise.all(members.map(streamOf));
     const writesBefore = writers.map(({ writes }) => writes);
     const { sent, perSecond } = await attack.send();
+    const streams = await Promise.all(members.map(streamOf));
     const writes = writers.map(({ writes: now }, index) => now - (writesBefore[index] ?? 0));
     t.diagnostic(`${sent} datagrams, ${perSecond} a second; ${writes.join(" and ")} writes`);
     assert(sent >= flood.least);
     for (const each of writes) assert(each >= sessions, "each session was written meanwhile");
+    const grown = streams.map(({ sent: told, applied }, index) => ({
+      told: told - (streamsBefore[index]?.sent ?? 0),
+      applied: applied - (streamsBefore[index]?.applied ?? 0),
+    }));
+    for (const [index, { applied }] of grown.entries()) {
+      const { told = 0 } = grown[1 - index] ?? {};
+      t.diagnostic(`${members[index]?.node} applied ${applied} of ${told} deltas`);
+      assert(told >= sessions, "what was written left meanwhile");
+      assert(applied >= told / 2, "and arrived meanwhile");
+    }
     for (const writer of writers) await writer.stop();
     await cluster.converged(sessions);
     for (const [index, member] of members.entries()) {
