@@ -7,6 +7,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fuzz } from "./fuzzer.ts";
+import { HangWatch } from "./hang-watch.ts";
+import { replayCommand } from "./target.ts";
 import { targets } from "./targets.ts";
 
 interface OldFind {
@@ -23,10 +25,13 @@ const seed = 20_260_101;
 for (const target of targets) {
   test(`${target.name}: ${target.about}`, async () => {
     const isOver = (executions: number) => executions >= target.executions;
-    const { executions, features, find } = await fuzz(target, { seed, isOver });
+    const watch = new HangWatch(target, target.bytesMax);
+    const trying = (input: Buffer) => watch.trying(input);
+    const campaign = fuzz(target, { seed, trying, isOver }).finally(() => watch.end());
+    const { executions, features, find } = await campaign;
     if (find !== undefined) {
-      const hint = `npm run fuzz -- ${target.name} --replay ${find.input.toString("hex")}`;
-      throw new Error(`it does not hold; ${hint}`, { cause: find.error });
+      const command = replayCommand(target) + find.input.toString("hex");
+      throw new Error(`it does not hold; ${command}`, { cause: find.error });
     }
     assert.equal(executions, target.executions);
     assert(features > 1, "inputs of one kind only prove nothing");
@@ -37,6 +42,13 @@ for (const [index, { target: name, fact, hex }] of oldFinds.entries()) {
   test(`find ${index + 1}, ${name}: ${fact}`, async () => {
     const target = targets.find((known) => known.name === name);
     assert(target !== undefined, `there is no target ${name}`);
-    await target.run(Buffer.from(hex, "hex"));
+    const input = Buffer.from(hex, "hex");
+    const watch = new HangWatch(target, input.length);
+    watch.trying(input);
+    try {
+      await target.run(input);
+    } finally {
+      await watch.end();
+    }
   });
 }

@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import { type FuzzTarget, replayCommand } from "./target.ts";
 
 /** What no single input may take; the slowest takes a hundredth of it. */
 const hangMsMax = 20_000;
@@ -30,8 +31,8 @@ export class HangWatch {
   readonly #octets: Buffer;
   readonly #worker: Worker;
 
-  /** `replay`: the command that tries an input again, up to its hex digits. */
-  constructor(bytesMax: number, replay: string) {
+  constructor(target: FuzzTarget, bytesMax: number) {
+    const replay = `replay: ${replayCommand(target)}`;
     const shared = new SharedArrayBuffer(8 + bytesMax);
     this.#counters = new Int32Array(shared, 0, 2);
     this.#octets = Buffer.from(shared, 8);

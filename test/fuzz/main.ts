@@ -11,7 +11,7 @@
 import { parseArgs } from "node:util";
 import { type Find, fuzz, type Outcome } from "./fuzzer.ts";
 import { HangWatch } from "./hang-watch.ts";
-import type { FuzzTarget } from "./target.ts";
+import { type FuzzTarget, replayCommand } from "./target.ts";
 import { targets } from "./targets.ts";
 
 interface Wishes {
@@ -27,20 +27,16 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-function replayCommand(target: string): string {
-  return `replay: npm run fuzz -- ${target} --replay `;
-}
-
 async function run(target: FuzzTarget, { seconds, seed }: Wishes): Promise<Outcome> {
   const startMs = performance.now();
   const endMs = startMs + seconds * 1_000;
   let statusMs = startMs + statusEveryMs;
-  const watch = new HangWatch(target.bytesMax, replayCommand(target.name));
+  const watch = new HangWatch(target, target.bytesMax);
   let last: Buffer = Buffer.alloc(0);
   process.removeAllListeners("uncaughtException");
   // Thrown where nobody waits for it, as in the handler of a socket.
   process.once("uncaughtException", (error) => {
-    describe({ target: target.name, input: last, error }, seed);
+    describe(target, { target: target.name, input: last, error }, seed);
     process.exit(1);
   });
   const status = (executions: number) => {
@@ -65,26 +61,26 @@ async function run(target: FuzzTarget, { seconds, seed }: Wishes): Promise<Outco
   await watch.end();
   const { executions, corpusSize, features, find } = outcome;
   print(`${status(executions)}, ${features} features, corpus of ${corpusSize}`);
-  if (find !== undefined) describe(find, seed);
+  if (find !== undefined) describe(target, find, seed);
   return outcome;
 }
 
-function describe({ target, input, error }: Find, seed: number): void {
+function describe(target: FuzzTarget, { input, error }: Find, seed: number): void {
   const told = String(error instanceof Error ? error.stack : error);
-  print(`FIND in ${target}, seed ${seed}: ${told.slice(0, toldCharactersMax)}`);
+  print(`FIND in ${target.name}, seed ${seed}: ${told.slice(0, toldCharactersMax)}`);
   print(`input: ${input.length} octets: ${input.toString("hex")}`);
-  print(replayCommand(target) + input.toString("hex"));
+  print(`replay: ${replayCommand(target)}${input.toString("hex")}`);
 }
 
 async function replay(target: FuzzTarget, hex: string): Promise<number> {
   const input = Buffer.from(hex, "hex");
-  const watch = new HangWatch(Math.max(target.bytesMax, input.length), replayCommand(target.name));
+  const watch = new HangWatch(target, input.length);
   watch.trying(input);
   try {
     print(`holds: ${(await target.run(Buffer.from(input))).join(", ")}`);
     return 0;
   } catch (error) {
-    describe({ target: target.name, input, error }, 0);
+    describe(target, { target: target.name, input, error }, 0);
     return 1;
   } finally {
     await watch.end();

@@ -23,6 +23,11 @@ export interface FuzzTarget {
   run(input: Buffer): Features | Promise<Features>;
 }
 
+/** What tries an input again, up to its hex digits. */
+export function replayCommand({ name }: FuzzTarget): string {
+  return `npm run fuzz -- ${name} --replay `;
+}
+
 export type Features = readonly string[];
 
 /** Sizes as features: 0, 1, 2 to 3, 4 to 7 and so on. */
