@@ -71,7 +71,7 @@ test("what peers do with a session that has no room here is told all the same", 
   assert.deepEqual(told.slice(2), ["old destroyed"]);
 });
 
-test("stubs of destroyed sessions end with the tombstones when these are kept for less time", () => {
+test("stubs of destroyed sessions end with tombstones that are kept for less time", () => {
   const { store } = new LoneReplica({ tombstoneRetentionMs: 1_000_000 }).replica;
   const [wallMs, day] = [startWallMs, 86_400_000];
   const stub = (high: number, bytes: number) => ({
