@@ -18,6 +18,7 @@ const graceMs = 1_000;
 const driftMs = 50;
 /** In the JSON of a cookie; within a string each quote has a backslash before it. */
 const moving = /"(?:expires|originalExpires|originalMaxAge)":(?:"[^"]*"|[^,}]*),?/g;
+/** The longest that the client takes: `limits.durationMsMax`, which a test holds this to. */
 const durationMsMax = 315_360_000_000;
 
 /**

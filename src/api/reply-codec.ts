@@ -260,8 +260,7 @@ export function decodeReportReply(reader: MsgpackReader): Buffer {
   return reader.bytes();
 }
 
-/** Structures of our own making nest a few levels; this stops one that refers to itself. */
-const reportDepthMax = 16;
+const { reportDepthMax } = limits;
 
 function writeReport(writer: MsgpackWriter, value: unknown, depth: number): void {
   if (typeof value === "string") writer.text(value);

@@ -14,8 +14,6 @@ export type SocketUse =
   | { readonly kind: "gone" }
   | { readonly kind: "unknown"; readonly cause: NodeJS.ErrnoException };
 
-const answerMsMax = 500;
-
 export function probeSocket(path: string): Promise<SocketUse> {
   return new Promise((resolve) => {
     const socket = connect(path);
@@ -26,7 +24,7 @@ export function probeSocket(path: string): Promise<SocketUse> {
       resolve(use);
     };
     // A frozen owner accepts without answering; it is an owner all the same.
-    const timer = setTimeout(() => finish(live(undefined)), answerMsMax);
+    const timer = setTimeout(() => finish(live(undefined)), limits.localProbeMsMax);
     socket.on("error", (cause: NodeJS.ErrnoException) => {
       // EAGAIN: as many wait for it to accept them as the system lets.
       if (connected || cause.code === "EAGAIN") finish(live(undefined));

@@ -1,11 +1,6 @@
 import type { Now } from "../base/now.ts";
+import { limits } from "../protocol/limits.ts";
 
-/** A wall clock that disagrees by more is not drifting: somebody has set it. */
-const stepMsMin = 250;
-/** How long it must go on disagreeing until it is believed. */
-const stepPersistsMs = 10_000;
-/** How often it is asked again whether a step that was refused is to be believed. */
-const askEveryMs = 1_000;
 /** Smaller differences are made up for at one hundredth of a second a second, like NTP does. */
 const slewShare = 0.01;
 
@@ -48,18 +43,18 @@ export class SteadyClock {
   now(monotonicMs: number, wallMs: number): Now {
     const difference = wallMs - (monotonicMs + this.#offsetMs);
     this.#aheadMs = difference;
-    if (Math.abs(difference) < stepMsMin) {
+    if (Math.abs(difference) < limits.clockStepMsMin) {
       this.#settle();
       const slewMs = (monotonicMs - this.#seenMs) * slewShare;
       this.#offsetMs += Math.max(-slewMs, Math.min(slewMs, difference));
     } else {
       // What was refused is another question by now.
-      const hasMoved = Math.abs(difference - this.#refusedMs) >= stepMsMin;
+      const hasMoved = Math.abs(difference - this.#refusedMs) >= limits.clockStepMsMin;
       if (this.#refuses && hasMoved) {
-        this.#judgeMs = monotonicMs + stepPersistsMs;
+        this.#judgeMs = monotonicMs + limits.clockStepPersistsMs;
         this.#refusedMs = difference;
       }
-      this.#judgeMs = Math.min(this.#judgeMs, monotonicMs + stepPersistsMs);
+      this.#judgeMs = Math.min(this.#judgeMs, monotonicMs + limits.clockStepPersistsMs);
       if (monotonicMs >= this.#judgeMs) this.#judge(difference, monotonicMs);
     }
     this.#seenMs = monotonicMs;
@@ -80,7 +75,7 @@ export class SteadyClock {
     const now = { monotonicMs, wallMs: monotonicMs + this.#offsetMs };
     const votes = this.#witness.votes(differenceMs, now);
     if (votes === undefined ? this.#refuses : votes < 0) {
-      this.#judgeMs = monotonicMs + askEveryMs;
+      this.#judgeMs = monotonicMs + limits.clockStepAskEveryMs;
       if (!this.#refuses) this.#witness.refused(differenceMs);
       this.#refuses = true;
       this.#refusedMs = differenceMs;

@@ -1,8 +1,10 @@
 import { demandAgreement } from "./limits-agreement.ts";
 
 /**
- * Every limit of the product, in one place. Units are the last word of a name. What an operator may
- * change is in the configuration instead, and says there which of these bounds it.
+ * The limits of sidecars, of what is said between them and with apps, and of the client library, in
+ * one place. Units are the last word of a name. What an operator may change is in the configuration
+ * instead, and says there which of these bounds it. The stores of frameworks import only the client
+ * and have their limits beside what these bound.
  */
 export const limits = {
   // Datagrams. 1372 + 8 (UDP) + 40 (IPv6) = 1420 octets pass WireGuard, VXLAN and every cloud
@@ -65,6 +67,12 @@ export const limits = {
   retentionFallsAfterMs: 20_000,
   /** How far a peer's clock may run ahead before its writes are refused. */
   clockDriftMsMax: 500,
+  /** A wall clock that disagrees by more is not drifting: somebody has set it. */
+  clockStepMsMin: 250,
+  /** How long it must go on disagreeing until it is believed... */
+  clockStepPersistsMs: 10_000,
+  /** ...and how often it is asked again whether a step that was refused is to be. */
+  clockStepAskEveryMs: 1_000,
   /** An update whose create never came is forgotten after this. */
   unbornRetentionMs: 60_000,
   /** Expired records leave the digest on this common schedule, so that peers do it together. */
@@ -283,6 +291,10 @@ export const limits = {
   localSocketPathBytesMax: 107,
   /** Symbolic links on the way to a socket, as Linux has it. */
   localSocketLinksMax: 40,
+  /** Who holds a socket file and has not said who it is by then is frozen, and an owner. */
+  localProbeMsMax: 500,
+  /** Reports of our own making nest a few levels; this stops one that refers to itself. */
+  reportDepthMax: 16,
   localCursorBytesMax: 512,
   /** Of one owner; the rest in later turns. */
   destroyAllPerTurnMax: 2_000,
