@@ -212,6 +212,8 @@ export const limits = {
   leavesToldPerRoundMax: 4_096,
   /** A leaf with more records than this is not told record by record, but pulled as a whole. */
   leafRecordsMax: 32,
+  /** Leaves of one record each, which are the smallest, that fit a datagram. */
+  leavesPerFrameMax: 101,
   rangesPerFrameMax: 256,
   /** Leaves of stubs that are pulled at once when there is room for their records again. */
   refillRangesMax: 4_096,

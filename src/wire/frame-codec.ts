@@ -259,7 +259,7 @@ function writeLeaves(writer: ByteWriter, frame: Leaves): void {
 
 function readLeaves(reader: ByteReader): Leaves | undefined {
   const count = reader.u8();
-  if (count === 0) return undefined;
+  if (count === 0 || count > limits.leavesPerFrameMax) return undefined;
   const leaves: LeafDigest[] = [];
   for (let index = 0; index < count && !reader.failed; index++) {
     const leaf = reader.u16();

@@ -145,6 +145,7 @@ function checkLimits(frame: Frame): void {
       assert(frame.level <= 3 && frame.nodes.length <= limits.digestNodesPerFrame);
       return;
     case Tag.leaves:
+      assert(frame.leaves.length <= limits.leavesPerFrameMax);
       for (const { records } of frame.leaves) assert(records.length <= limits.leafRecordsMax);
       return;
     case Tag.want:

@@ -59,6 +59,8 @@ test("law 12: damaged frames never throw, and what is read of them can be writte
 
 const octets = (length: number) => new Uint8Array(length).fill(255);
 const range = { level: 4, prefix: 0xffff };
+const record = { key: 0xffff, high: -1, low: -1 };
+const leaf = { leaf: 0xffff, records: [record] };
 const largest: readonly Frame[] = [
   {
     tag: Tag.heartbeat,
@@ -115,6 +117,7 @@ const largest: readonly Frame[] = [
     window: limits.transferWindowChunks,
     missing: new Array<number>(limits.creditMissingMax).fill(7 + 0xffff),
   },
+  { tag: Tag.leaves, leaves: new Array<typeof leaf>(limits.leavesPerFrameMax).fill(leaf) },
 ];
 
 for (const frame of largest) {
@@ -160,6 +163,21 @@ const beyond: readonly (readonly [string, Frame])[] = [
   [
     "hashes below the leaves",
     { tag: Tag.digest, level: 4, nodes: [{ prefix: 0, children: new Array<number>(32).fill(1) }] },
+  ],
+  ["no leaves", { tag: Tag.leaves, leaves: [] }],
+  [
+    "too many leaves",
+    { tag: Tag.leaves, leaves: new Array<typeof leaf>(limits.leavesPerFrameMax + 1).fill(leaf) },
+  ],
+  ["a leaf without records", { tag: Tag.leaves, leaves: [{ leaf: 1, records: [] }] }],
+  [
+    "a leaf of too many records",
+    {
+      tag: Tag.leaves,
+      leaves: [
+        { leaf: 1, records: new Array<typeof record>(limits.leafRecordsMax + 1).fill(record) },
+      ],
+    },
   ],
   ["a digest without nodes", { tag: Tag.digest, level: 0, nodes: [] }],
   [

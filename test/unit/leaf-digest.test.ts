@@ -52,6 +52,12 @@ test("records that share a key are compared by their XOR, in any order", () => {
   assert.deepEqual(ahead, [{ level: 8, prefix: 0xabcd0001 }]);
 });
 
+test("the smallest leaves are as many to a frame as its reader takes", () => {
+  const leaves = Array.from({ length: 300 }, (_, leaf) => ({ leaf, records: [record(1, 1)] }));
+  const counts = framesOfLeaves(leaves).map((some) => some.length);
+  assert.equal(Math.max(...counts), limits.leavesPerFrameMax);
+});
+
 test("leaves that are told fill frames, and each fits a datagram", () => {
   const records = Array.from({ length: limits.leafRecordsMax }, (_, key) => record(key, key));
   const leaves = Array.from({ length: 200 }, (_, leaf) => ({
