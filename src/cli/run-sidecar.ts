@@ -10,7 +10,8 @@ import { formatPairs } from "./table.ts";
 
 /**
  * Runs until SIGTERM or SIGINT, which leave the cluster first, so that peers need not find out.
- * Whoever sends a second signal wants it to end at once.
+ * Whoever sends a second signal wants it to end at once. SIGHUP is for the keys; without any it is
+ * what it is to other programs: the terminal has gone.
  */
 export async function runSidecar(loaded: LoadedConfiguration): Promise<void> {
   const { configuration, credentialsDirectory } = loaded;
@@ -20,10 +21,11 @@ export async function runSidecar(loaded: LoadedConfiguration): Promise<void> {
     now: Date.now,
   });
   // Before the start: a signal that arrives meanwhile must not leave a socket file behind.
-  const stopped = nextSignal();
+  const hasKeys = configuration.gossip.keyFile !== "";
+  const stopped = nextSignal(["SIGTERM", "SIGINT", ...(hasKeys ? [] : ["SIGHUP"])]);
   const { startSidecar } = await import("../daemon/sidecar.ts");
   const starting = startSidecar({ configuration, credentialsDirectory, log });
-  if (configuration.gossip.keyFile !== "") reloadOnSignal(starting);
+  if (hasKeys) reloadOnSignal(starting);
   const sidecar = await starting;
   print(describeStart(loaded, sidecar));
   const end = await Promise.race([stopped, sidecar.failed]);
@@ -46,7 +48,7 @@ function reloadOnSignal(starting: Promise<{ reloadKeys(): void }>): void {
 
 const exitCodeOfSecondSignal = 1;
 
-function nextSignal(): Promise<string> {
+function nextSignal(names: readonly string[]): Promise<string> {
   return new Promise((resolve) => {
     let isStopping = false;
     const onSignal = (signal: string) => {
@@ -54,8 +56,7 @@ function nextSignal(): Promise<string> {
       isStopping = true;
       resolve(signal);
     };
-    process.on("SIGTERM", onSignal);
-    process.on("SIGINT", onSignal);
+    for (const name of names) process.on(name, onSignal);
   });
 }
 

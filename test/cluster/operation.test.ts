@@ -99,6 +99,17 @@ test("a node that stops says so and removes its socket; a killed one is found ou
   }
 });
 
+test("a sidecar without keys leaves as well when its terminal goes", async () => {
+  const cluster = await ProcessCluster.open();
+  try {
+    const node = await cluster.add("alone").start();
+    assert.equal(await node.kill("SIGHUP"), 0, node.log);
+    assert.equal(existsSync(node.socket), false);
+  } finally {
+    await cluster.close();
+  }
+});
+
 test("a socket that is in use is refused and says by whom; a stale one is replaced", async () => {
   const cluster = await ProcessCluster.open();
   try {
