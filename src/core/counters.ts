@@ -93,6 +93,8 @@ export class Counters {
     stale: 0,
     /** Of a second process under the same boot id. */
     twins: 0,
+    /** Answers of who is to show that it lives: wrong ones, late ones, and from elsewhere. */
+    badProofs: 0,
     /** Frames of who has not shown that it lives, and of former starts of a node. */
     unprovenFrames: 0,
     replacedFrames: 0,

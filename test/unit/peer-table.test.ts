@@ -57,6 +57,7 @@ test("the answer to another ping proves nothing", () => {
   const { nonce } = onlyOf(proofsAsked(table, 0));
   table.peers.onAck(peer, nonce + 1, 0);
   assert.equal(peer.state, "unproven");
+  assert.equal(table.counters.guard.badProofs, 1);
 });
 
 test("a known peer is asked for proof when it speaks, and not more often than so", () => {
@@ -92,6 +93,7 @@ test("an answer that comes late, or from elsewhere, proves nothing", () => {
   assert.equal(table.peers.onAck(peer, nonce, limits.freshMs + 1), false);
   table.peers.hear(bootAt(100), "elsewhere:1", 5);
   assert.equal(table.peers.onAck(peer, nonce, 5), false);
+  assert.equal(table.counters.guard.badProofs, 2);
   table.peers.hear(bootAt(100), "app-1:100", 6);
   assert.equal(table.peers.onAck(peer, nonce, 6), true);
 });

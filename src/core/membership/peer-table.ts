@@ -106,9 +106,13 @@ export class PeerTable {
    * it was up before.
    */
   onAck(peer: Peer, nonce: number, nowMs: number): boolean {
-    if (nonce !== peer.challenge || peer.name === "" || peer.state === "up") return false;
+    if (peer.state === "up") return false;
     const isSoon = nowMs <= peer.proveAskedMs + limits.freshMs;
-    if (!isSoon || peer.source !== peer.proveAskedAt) return false;
+    const isThere = peer.source === peer.proveAskedAt;
+    if (nonce !== peer.challenge || peer.name === "" || !isSoon || !isThere) {
+      this.#counters.guard.badProofs += 1;
+      return false;
+    }
     if (peer.phase === "leaving") {
       peer.lingers = peer.wasUp && peer.state === "down";
       return false;
