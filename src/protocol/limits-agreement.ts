@@ -27,6 +27,7 @@ function demandRoom(limits: Limits, fragmentBytesMax: number): void {
     limits.sendQueuePauseBytes < limits.sendQueueBytesMax,
     "deltas wait before any is dropped",
   );
+  assert(limits.refillRangesMax <= limits.rangesWaitingMax, "all that a refill asks for may wait");
   assert(limits.reassemblyBytesMax >= 4 * limits.sessionBytesMax, "several sessions reassemble");
   assert(limits.gapAheadMax <= limits.repairRingDatagramsMax, "no NAK for what no ring can hold");
   assert(

@@ -407,6 +407,7 @@ function drawLimits(seed: number): Record<string, number> {
   small("laggardMs", 0.3, 500, 4_000);
   small("dirtyRecordsMin", 0.2, 4, 100);
   small("rangesWaitingMax", 0.3, 1, 16);
+  if (drawn.rangesWaitingMax !== undefined) drawn.refillRangesMax = drawn.rangesWaitingMax;
   small("fetchWaitersMax", 0.3, 1, 8);
   return drawn;
 }
