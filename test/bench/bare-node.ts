@@ -61,8 +61,10 @@ function serve(socket: Socket): void {
       const end = at + 2 + bytes.readUInt16BE(at);
       if (end > bytes.length) break;
       if (bytes[at + 2] === 0) {
-        if (end > at + 3) watchers.push(socket);
-        else report(socket);
+        if (end > at + 3) {
+          watchers.push(socket);
+          answers += 1;
+        } else report(socket);
       } else {
         take(bytes, at);
         append(bytes.subarray(at, end));
