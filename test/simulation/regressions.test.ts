@@ -1,0 +1,3 @@
+import { testRegressions } from "./regressions.ts";
+
+testRegressions(0);
