@@ -1,5 +1,13 @@
 import { strict as assert } from "node:assert";
-import type { Outcome } from "./run.ts";
+import { test } from "node:test";
+import { type Outcome, runSeed } from "./run.ts";
+
+/** A part of the seeds of `npm test`: files run beside each other, and each has its time. */
+export function testSeeds(first: number, last: number): void {
+  test(`clusters of the seeds ${first} to ${last} come through chaos to rest`, () => {
+    for (let seed = first; seed <= last; seed++) demandPassed(runSeed(seed));
+  });
+}
 
 /** Fails with the rule that was broken, and how to see it again. */
 export function demandPassed({ options, failure }: Outcome): void {

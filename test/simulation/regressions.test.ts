@@ -1,3 +1,3 @@
 import { testRegressions } from "./regressions.ts";
 
-testRegressions(0);
+testRegressions("others");

@@ -9,16 +9,18 @@ import { runSeed } from "./run.ts";
 interface Regression {
   readonly seed: number;
   readonly showed: string;
+  /** Of many nodes: it takes as long as all the others. */
+  readonly large?: boolean;
 }
 
 const compiled = dirname(fileURLToPath(import.meta.url));
 const path = join(compiled, "..", "..", "..", "test", "simulation", "regressions.json");
 const regressions = JSON.parse(readFileSync(path, "utf8")) as Regression[];
 
-/** Every second one: two files run beside each other, and each has its time. */
-export function testRegressions(half: 0 | 1): void {
-  for (const [index, { seed, showed }] of regressions.entries()) {
-    if (index % 2 !== half) continue;
+/** Files run beside each other, and each has its time. */
+export function testRegressions(part: "large" | "others"): void {
+  for (const { seed, showed, large = false } of regressions) {
+    if (large !== (part === "large")) continue;
     test(`seed ${seed} once showed: ${showed}`, () => demandPassed(runSeed(seed)));
   }
 }

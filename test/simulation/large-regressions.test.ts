@@ -1,3 +1,3 @@
 import { testRegressions } from "./regressions.ts";
 
-testRegressions(1);
+testRegressions("large");

@@ -1,0 +1,3 @@
+import { testSeeds } from "./demand-passed.ts";
+
+testSeeds(216, 320);
