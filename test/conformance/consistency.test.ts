@@ -187,12 +187,18 @@ for (const unset of ["destroy", "keep"] as const) {
       Reflect.deleteProperty(request, "session");
       response.end('"chunked"');
     });
+    app.get("/leave-twice", (request, response) => {
+      Reflect.deleteProperty(request, "session");
+      response.json({ left: true });
+      response.end("again");
+    });
     const origin = await listen(t, app);
     t.after(() => store.close());
     const bodies = {
       "/leave": { left: true },
       "/leave-bare": undefined,
       "/leave-chunked": "chunked",
+      "/leave-twice": { left: true },
     };
     for (const [target, expected] of Object.entries(bodies)) {
       const jar = new CookieJar();
@@ -203,32 +209,9 @@ for (const unset of ["destroy", "keep"] as const) {
       const added = jar.value(companion)?.split(".").slice(1, -1).slice(before?.length);
       assert.equal(added?.length, unset === "destroy" ? 1 : 0, target);
     }
-    assert.equal(service.count(), unset === "destroy" ? 0 : 3);
+    assert.equal(service.count(), unset === "destroy" ? 0 : Object.keys(bodies).length);
   });
 }
-
-test("express-session: who ends again while unset destroys spoils nothing", async (t) => {
-  const { path } = await serveFake(t);
-  const store = new SessioncastStore({ socket: path, timeoutMs: 60_000, ...options });
-  t.after(() => store.close());
-  const app = express();
-  const settings = { store, unset: "destroy", secret: "of the test", resave: false } as const;
-  app.use(store.consistent(expressSession({ ...settings, saveUninitialized: false })));
-  app.get("/login", (request, response) => {
-    Object.assign(request.session, { user: "ada" });
-    response.json({});
-  });
-  app.get("/leave", (request, response) => {
-    Reflect.deleteProperty(request, "session");
-    response.json({ left: true });
-    response.end("again");
-  });
-  const origin = await listen(t, app);
-  const jar = new CookieJar();
-  await jar.visit(`${origin}/login`);
-  const { body } = await jar.visit(`${origin}/leave`);
-  assert.deepEqual(body, { left: true });
-});
 
 test("express-session: a store that is not put around session() says so", async (t) => {
   const store = new SessioncastStore(options);
