@@ -4,8 +4,10 @@ import { hold } from "./violation.ts";
 
 /** What one start of a node knows of another's stream, as far as it went over the network. */
 interface Heard {
-  /** The first number heard of: what came before is never asked for. */
-  readonly first: number;
+  /** What is never asked for: it came before the first number heard of. */
+  first: number;
+  /** Numbers that came before the sender had proven that it lives may yet start the stream. */
+  isSettled: boolean;
   highest: number;
   /** What was known to be missing below this is gone, as the sender said. */
   oldest: number;
@@ -17,8 +19,8 @@ interface Repairs {
   count: number;
 }
 
-function newlyHeard(first: number): Heard {
-  return { first, highest: first, oldest: 0, asks: new Map() };
+function newlyHeard(first: number, isSettled: boolean): Heard {
+  return { first, isSettled, highest: first, oldest: 0, asks: new Map() };
 }
 
 /** Repairs of one number within the linger: one for the first who asks, one for all others. */
@@ -52,8 +54,14 @@ export class StreamWatch {
         const { sequence } = frame;
         const known = this.#heard.get(boot);
         const isLost = !isTaken && frame.tag !== Tag.heartbeat;
-        if (known !== undefined) known.highest = Math.max(known.highest, sequence);
-        else this.#heard.set(boot, newlyHeard(isLost ? sequence - 1 : sequence));
+        if (known === undefined) {
+          this.#heard.set(boot, newlyHeard(isLost ? sequence - 1 : sequence, !isLost));
+          continue;
+        }
+        if (isTaken) known.isSettled = true;
+        const mayStart = isLost && sequence >= known.highest - limits.nakSequencesMax;
+        if (mayStart && !known.isSettled) known.first = Math.min(known.first, sequence - 1);
+        known.highest = Math.max(known.highest, sequence);
       } else if (frame.tag === Tag.nakMiss && isTaken) {
         const known = this.#heard.get(boot);
         if (known === undefined) continue;

@@ -199,3 +199,22 @@ test("every gap of a large loss is asked for as often as a lone one", () => {
   assert.equal(asked, 2_000 * limits.nakTriesMax);
   assert.equal(stream.takeLost(), 2_000);
 });
+
+test("of numbers that come before the sender is known, the lowest of late starts the stream", () => {
+  const stream = new IncomingStream(new Prng(1));
+  for (const sequence of [3, 1, 4]) stream.note(sequence);
+  stream.open(0);
+  assert.deepEqual([stream.missingCount, stream.highest], [4, 4]);
+  const recorded = new IncomingStream(new Prng(1));
+  for (const sequence of [5_000, 5_000 - limits.nakSequencesMax - 1, 10]) recorded.note(sequence);
+  recorded.open(0);
+  assert.equal(recorded.missingCount, 1);
+});
+
+test("what was announced before any number came does not start the stream", () => {
+  const stream = new IncomingStream(new Prng(1));
+  stream.noteAnnounced(7);
+  for (const sequence of [9, 6, 8]) stream.note(sequence);
+  stream.open(0);
+  assert.deepEqual([stream.missingCount, stream.highest], [2, 9]);
+});

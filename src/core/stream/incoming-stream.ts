@@ -20,9 +20,11 @@ export class IncomingStream {
   readonly #asks = Array.from({ length: limits.nakTriesMax + 1 }, () => new AskQueue());
   #baseline = -1;
   #highest = -1;
-  /** Of a stream that is not taken in: the first number heard of, and the highest. */
+  /** Of a stream that is not taken in: where it starts for us, and the highest number. */
   #notedFirst = 0;
   #notedHighest = -1;
+  /** What was announced before any number came is history. */
+  #notedHistory = 0;
   #lost = 0;
   /** The highest number that was given up, or whose content was not taken. */
   #spoiledUpTo = 0;
@@ -52,15 +54,24 @@ export class IncomingStream {
     return this.#missing.delete(sequence) || sequence < this.#baseline;
   }
 
-  /** A number came and is not taken in yet. Costs the same however many there are. */
+  /**
+   * A number came and is not taken in yet. Costs the same however many there are. One that was
+   * overtaken by few others starts the stream all the same; from further back it is history, so
+   * that recorded datagrams make us ask for no more than one NAK names.
+   */
   note(sequence: number): void {
     if (this.#notedHighest < 0) this.#notedFirst = sequence;
+    const first = Math.max(this.#notedHistory + 1, this.#notedHighest - limits.nakSequencesMax);
+    if (sequence >= first) this.#notedFirst = Math.min(this.#notedFirst, sequence);
     this.#notedHighest = Math.max(this.#notedHighest, sequence);
   }
 
   /** As `announce`, of a stream that is not taken in yet. */
   noteAnnounced(sequence: number): void {
-    if (this.#notedHighest < 0) this.#notedFirst = sequence + 1;
+    if (this.#notedHighest < 0) {
+      this.#notedFirst = sequence + 1;
+      this.#notedHistory = sequence;
+    }
     this.#notedHighest = Math.max(this.#notedHighest, sequence);
   }
 
