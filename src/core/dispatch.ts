@@ -79,16 +79,16 @@ export class Dispatch {
         peer.incoming.forget(frame.oldest);
         return;
       case Tag.digest:
-        if (to.join.phase === "ready") to.antiEntropy.onDigest(peer, frame, monotonicMs);
+        if (to.join.phase !== "joining") to.antiEntropy.onDigest(peer, frame, monotonicMs);
         return;
       case Tag.leaves:
-        if (to.join.phase === "ready") to.antiEntropy.onLeaves(peer, frame, monotonicMs);
+        if (to.join.phase !== "joining") to.antiEntropy.onLeaves(peer, frame, monotonicMs);
         return;
       case Tag.want:
         to.donor.onWant(peer, frame, monotonicMs);
         return;
       case Tag.offer:
-        if (to.join.phase === "ready") to.puller.pull(peer, frame.ranges, monotonicMs);
+        if (to.join.phase !== "joining") to.puller.pull(peer, frame.ranges, monotonicMs);
         return;
       case Tag.chunk:
         to.puller.onChunk(peer, frame, monotonicMs);

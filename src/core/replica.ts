@@ -176,6 +176,7 @@ export class Replica {
   leave(now: Now): void {
     this.#now = now;
     this.#join.leave();
+    this.#antiEntropy.hurry();
     this.#departure.begin(now.monotonicMs);
   }
 
@@ -291,7 +292,7 @@ export class Replica {
     this.#puller.tick(monotonicMs);
     this.#join.tick(this.peers, monotonicMs);
     this.#fetcher.tick(this.peers, this.#join.phase !== "joining", monotonicMs);
-    if (this.#join.phase === "ready") this.#antiEntropy.tick(this.peers, monotonicMs);
+    if (this.phase !== "joining") this.#antiEntropy.tick(this.peers, monotonicMs);
     this.#beat(monotonicMs);
     this.#depart(monotonicMs);
   }
@@ -310,7 +311,7 @@ export class Replica {
       this.#departure.dueMs,
       this.#fetcher.dueMs,
       this.#confirmations.dueMs,
-      this.phase === "ready" ? this.#antiEntropy.dueMs(this.peers) : Number.POSITIVE_INFINITY,
+      this.phase === "joining" ? Number.POSITIVE_INFINITY : this.#antiEntropy.dueMs(this.peers),
     );
   }
 

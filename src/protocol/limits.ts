@@ -150,6 +150,8 @@ export const limits = {
   /** A leaving node asks this often whether its peers hold what it holds, for this long at most. */
   leaveHelloMs: 100,
   leaveMsMax: 1_000,
+  /** What a peer still lacks of it then, by its digest, repair is not left to deliver alone. */
+  leaveMismatchMs: 250,
   /** What waits to be sent is sent before that, for this long at most. */
   leaveFlushMsMax: 5_000,
   pingAfterMs: 900,

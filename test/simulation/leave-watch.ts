@@ -16,8 +16,8 @@ export interface LeaveShell extends ClientShell {
   at(atMs: number, run: () => void): void;
 }
 
-/** Of more loss repair may not be done with within the second that a leaving node waits. */
-const lossMax = 0.05;
+/** Of more loss a round, too, may not be done with within the second that a leaving node waits. */
+const lossMax = 0.1;
 /** Clocks that differ by less never make a node refuse another's writes. */
 const clockMsMax = 200;
 
@@ -89,8 +89,7 @@ export class LeaveWatch {
   /** Whether it has taken in, or been repeated, whatever came from the leaving node. */
   #isAttentive(leaver: Running, node: Running): boolean {
     if (!node.serving || this.#shell.options.node.laggard === node.index) return false;
-    const { naks, stream } = node.life.replica.counters;
-    if (naks.sequencesLost + stream.reassembliesDropped > 0) return false;
+    if (node.life.replica.counters.stream.reassembliesDropped > 0) return false;
     const { wallMs } = node.clock.at(this.#shell.nowMs);
     const aheadMs = stampWallMs(leaver.life.replica.clockTime) - wallMs;
     return aheadMs < limits.clockDriftMsMax && this.#isPlain(node);

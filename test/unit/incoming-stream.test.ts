@@ -200,7 +200,7 @@ test("every gap of a large loss is asked for as often as a lone one", () => {
   assert.equal(stream.takeLost(), 2_000);
 });
 
-test("of numbers that come before the sender is known, the lowest of late starts the stream", () => {
+test("of numbers noted before their sender is known, the lowest of late starts the stream", () => {
   const stream = new IncomingStream(new Prng(1));
   for (const sequence of [3, 1, 4]) stream.note(sequence);
   stream.open(0);

@@ -271,6 +271,17 @@ test("a difference that lasts starts a round, one that repair clears in time doe
   assert.equal(lone.replica.counters.reconcile.rounds, 1);
 });
 
+test("a node that leaves begins a round with a peer who lacks something, and soon", () => {
+  const lone = withReadyPeer();
+  lone.replica.leave(lone.now);
+  lone.tick();
+  lone.receive(peerHeartbeat({ digest: { high: 1, low: 1 }, count: 1 }));
+  lone.pass(limits.leaveMismatchMs - 1);
+  assert.equal(lone.replica.counters.reconcile.rounds, 0);
+  lone.pass(1);
+  assert.deepEqual([lone.replica.counters.reconcile.rounds, lone.replica.hasLeft], [1, false]);
+});
+
 /** Rounds for so many seconds with a peer whose state is not taken in; when they began. */
 function fruitlessRounds(lone: LoneReplica, seconds: number): number[] {
   const roundsMs: number[] = [];

@@ -46,6 +46,7 @@ export class AntiEntropy {
   readonly #outbox: Outbox;
   readonly #counters: Counters;
   #nextRoundMs = 0;
+  #patienceMs: number = limits.mismatchMs;
 
   constructor(
     store: Store,
@@ -79,6 +80,11 @@ export class AntiEntropy {
     peer.compareSoon();
   }
 
+  /** This node leaves soon, and what only it has goes with it: repair gets less time. */
+  hurry(): void {
+    this.#patienceMs = limits.leaveMismatchMs;
+  }
+
   tick(peers: PeerTable, nowMs: number): void {
     if (nowMs < this.#nextRoundMs) return;
     const peer = this.#mismatched(peers, nowMs);
@@ -96,7 +102,7 @@ export class AntiEntropy {
     let dueMs = Number.POSITIVE_INFINITY;
     for (const peer of peers.all()) {
       if (!this.#eligible(peer)) continue;
-      dueMs = Math.min(dueMs, dueOf(peer));
+      dueMs = Math.min(dueMs, this.#dueMsOf(peer));
     }
     return Math.max(dueMs, this.#nextRoundMs);
   }
@@ -202,7 +208,7 @@ export class AntiEntropy {
     let longest: Peer | undefined;
     for (const peer of peers.all()) {
       if (!this.#eligible(peer)) continue;
-      if (nowMs < dueOf(peer)) continue;
+      if (nowMs < this.#dueMsOf(peer)) continue;
       if (longest === undefined || peer.mismatchSinceMs < longest.mismatchSinceMs) longest = peer;
     }
     return longest;
@@ -236,6 +242,10 @@ export class AntiEntropy {
     return root.high === digest.high && root.low === digest.low;
   }
 
+  #dueMsOf(peer: Peer): number {
+    return Math.max(peer.mismatchSinceMs + this.#patienceMs, peer.nextRoundMs);
+  }
+
   #eligible(peer: Peer): boolean {
     return peer.state === "up" && peer.phase === "ready" && !this.#puller.isPulling(peer);
   }
@@ -251,8 +261,4 @@ export class AntiEntropy {
       this.#outbox.unicast(peer.address, [{ tag: Tag.digest, level, nodes: some }]);
     }
   }
-}
-
-function dueOf(peer: Peer): number {
-  return Math.max(peer.mismatchSinceMs + limits.mismatchMs, peer.nextRoundMs);
 }
