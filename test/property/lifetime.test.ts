@@ -13,13 +13,8 @@ import { StoredRecord } from "../../src/core/store/stored-record.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { hashId } from "../../src/session/fingerprint.ts";
 import { stampTimeOf, stampWallMs } from "../../src/session/stamp.ts";
-import {
-  crowded,
-  type DeltaRanges,
-  deltas,
-  hashKey,
-  joinOf,
-} from "../support/session-arbitraries.ts";
+import { hashKey } from "../support/hash-key.ts";
+import { crowded, type DeltaRanges, deltas, joinOf } from "../support/session-arbitraries.ts";
 
 const startMs = 1_800_000_000_000;
 const runs = { numRuns: 500 };

@@ -6,7 +6,7 @@ import { LRUCache } from "lru-cache";
 import { type PlaceBounds, Places } from "../../src/core/store/places.ts";
 import { measureBytes, StoredRecord } from "../../src/core/store/stored-record.ts";
 import { hashId } from "../../src/session/fingerprint.ts";
-import { hashKey } from "../support/session-arbitraries.ts";
+import { hashKey } from "../support/hash-key.ts";
 
 const stamp = { time: 1, tag: 1 };
 

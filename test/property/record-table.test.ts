@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { RecordTable } from "../../src/core/store/record-table.ts";
 import { StoredRecord } from "../../src/core/store/stored-record.ts";
 import { type Hash64, hashId } from "../../src/session/fingerprint.ts";
-import { hashKey } from "../support/session-arbitraries.ts";
+import { hashKey } from "../support/hash-key.ts";
 
 /** Of one part of the table: of few leaves, and of each few and many hashes. */
 const hashes: fc.Arbitrary<Hash64> = fc.record({

@@ -7,8 +7,8 @@ import { type BootId, type Frame, type Heartbeat, Tag } from "../../src/protocol
 import type { SessionDelta } from "../../src/session/record.ts";
 import { stampTimeOf } from "../../src/session/stamp.ts";
 import { deltaCodec } from "../../src/wire/delta-codec.ts";
+import { hashKey } from "./hash-key.ts";
 import { RecordingOutbox } from "./recording-outbox.ts";
-import { hashKey } from "./session-arbitraries.ts";
 
 export const startWallMs = 1_800_000_000_000;
 export const peerBoot = "00000000aaaa000000000002";

@@ -11,8 +11,7 @@ import {
   type SessionState,
 } from "../../src/session/record.ts";
 import type { Stamp } from "../../src/session/stamp.ts";
-
-export const hashKey = { high: 0x5e551011, low: 0xca57a11e };
+import { hashKey } from "./hash-key.ts";
 
 /** Ordinary objects: those that fast-check makes otherwise have no prototype. */
 export function fields<T extends object>(

@@ -13,7 +13,8 @@ import {
   type SessionDelta,
   type SessionState,
 } from "../../src/session/record.ts";
-import { hashKey, type Joined, joinOf, mergeInto } from "./session-arbitraries.ts";
+import { hashKey } from "./hash-key.ts";
+import { type Joined, joinOf, mergeInto } from "./session-arbitraries.ts";
 
 export function storeWith(options: Partial<StoreOptions> = {}): Store {
   return new Store(

@@ -8,8 +8,9 @@ import { hashId } from "../../src/session/fingerprint.ts";
 import type { Attribute, SessionDelta } from "../../src/session/record.ts";
 import { earliestTime } from "../../src/session/restamp.ts";
 import { deltaCodec } from "../../src/wire/delta-codec.ts";
+import { hashKey } from "../support/hash-key.ts";
 import { created, LoneReplica, withReadyPeer } from "../support/lone-replica.ts";
-import { canonical, hashKey, joinOf, snapshot } from "../support/session-arbitraries.ts";
+import { canonical, joinOf, snapshot } from "../support/session-arbitraries.ts";
 
 const most = Number.MAX_SAFE_INTEGER;
 

@@ -6,6 +6,7 @@ import { Tag } from "../../src/protocol/frames.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { hashId } from "../../src/session/fingerprint.ts";
 import type { SessionDelta } from "../../src/session/record.ts";
+import { hashKey } from "../support/hash-key.ts";
 import {
   blockOf,
   created,
@@ -15,7 +16,6 @@ import {
   withReadyPeer,
 } from "../support/lone-replica.ts";
 import { onlyOf } from "../support/recording-outbox.ts";
-import { hashKey } from "../support/session-arbitraries.ts";
 
 /** What a node does about a session of which it holds an update without the create. */
 

@@ -6,6 +6,7 @@ import { slotOf } from "../../src/core/store/expiry-wheel.ts";
 import { Tag } from "../../src/protocol/frames.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { type Hash64, hashId } from "../../src/session/fingerprint.ts";
+import { hashKey } from "../support/hash-key.ts";
 import {
   blockOf,
   created,
@@ -15,7 +16,6 @@ import {
   startWallMs,
 } from "../support/lone-replica.ts";
 import { onlyOf } from "../support/recording-outbox.ts";
-import { hashKey } from "../support/session-arbitraries.ts";
 
 /** Room for two sessions; of "old" there is only a stub. */
 function withStub(): LoneReplica {
