@@ -79,7 +79,7 @@ export function collectStats(sources: StatsSources): Record<string, unknown> {
     },
     clock: counters.clock,
     store: counters.store,
-    buffers: replica.buffers,
+    buffers: driver.buffers,
     local: describeSockets(sources.sockets),
     cpuMicros: Math.round(process.cpuUsage().user + process.cpuUsage().system),
     eventLoopDelayMs: sources.eventLoopDelayMs(),

@@ -141,6 +141,11 @@ export class Driver implements Outbox {
     return this.#gate.rejects;
   }
 
+  /** Sizes of what is buffered. */
+  get buffers(): Record<string, number> {
+    return { ...this.replica.buffers, ...this.#gate.buffers };
+  }
+
   get transport(): Transport | undefined {
     return this.#transport;
   }

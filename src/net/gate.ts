@@ -72,6 +72,11 @@ export class Gate {
     this.#receiver = receiver;
   }
 
+  /** Sizes of what it keeps of those who knock, for `stats`. */
+  get buffers(): Record<string, number> {
+    return { ...this.#codec.buffers, probations: this.#probation.size };
+  }
+
   /** `source`: undefined if nobody can be answered there. */
   take(bytes: Buffer, source: Address | undefined, via: Via, now: Now): Passage {
     if (source === undefined) return this.#refuse("portless");

@@ -16,6 +16,10 @@ export class Probation {
   /** When terms began, the latest last. */
   readonly #terms = new Map<string, number>();
 
+  get size(): number {
+    return this.#terms.size;
+  }
+
   /** Whether a datagram of such a boot that came from there is to be opened. */
   admits(boot: BootId, source: Address, nowMs: number): boolean {
     const beganMs = this.#terms.get(nameOf(boot, source));

@@ -19,6 +19,10 @@ export class BootTrials {
   /** The one that failed last comes last. */
   readonly #failed = new Map<string, Failed>();
 
+  get failedHosts(): number {
+    return this.#failed.size;
+  }
+
   /** Whether one may be tried that came from there. */
   take(source: string, nowMs: number): boolean {
     const failed = this.#failed.get(hostOf(source));

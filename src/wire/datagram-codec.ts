@@ -45,6 +45,11 @@ export class DatagramCodec {
     return this.#sealed;
   }
 
+  /** Sizes of what is kept of others; without a seal that is nothing. */
+  get buffers(): { readonly subKeys: number; readonly failedHosts: number } {
+    return this.#seal?.buffers ?? { subKeys: 0, failedHosts: 0 };
+  }
+
   rekey(ring: Keyring): void {
     assert(this.#seal !== undefined, "who starts without keys stays without");
     this.#seal.rekey(ring);

@@ -49,6 +49,11 @@ export class Seal {
     return markOf(this.#own.key);
   }
 
+  /** Sizes of what is kept of others. */
+  get buffers(): { readonly subKeys: number; readonly failedHosts: number } {
+    return { subKeys: this.#known.size, failedHosts: this.#trials.failedHosts };
+  }
+
   /** From now on these keys count. The counter goes on, so one that comes back repeats nothing. */
   rekey(ring: Keyring): void {
     this.#ring = ring;

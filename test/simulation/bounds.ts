@@ -1,6 +1,7 @@
 import type { Peer } from "../../src/core/membership/peer.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { stampWallMs } from "../../src/session/stamp.ts";
+import { checkReplica } from "../support/held.ts";
 import type { SimNode } from "./sim-node.ts";
 import { hold } from "./violation.ts";
 
@@ -8,49 +9,7 @@ import { hold } from "./violation.ts";
 export function checkBounds(node: SimNode): void {
   const { life } = node;
   if (life === undefined) return;
-  const { replica } = life;
-  const { store, buffers } = replica;
-  let peers = 0;
-  for (const peer of replica.peers.all()) {
-    peers += 1;
-    below(node, "missing numbers", peer.incoming.missingCount, limits.gapAheadMax);
-    below(node, "octets in reassembly", peer.reassembly.bytes, limits.reassemblyBytesMax);
-    below(node, "blocks in reassembly", peer.reassembly.messages, limits.reassemblyMessagesMax);
-    below(node, "nodes that ask for a peer", peer.doubts.askers.size, limits.vouchAskersMax);
-  }
-  below(node, "peers", peers, limits.peersMax);
-  const {
-    repairRingBytes = 0,
-    repairRingDatagrams = 0,
-    outgoingTransfers = 0,
-    incomingTransfers = 0,
-    chunksAhead = 0,
-    rangesWaiting = 0,
-    confirmations = 0,
-    fetches = 0,
-    fetchWaiters = 0,
-    absences = 0,
-  } = buffers;
-  below(node, "octets in the repair ring", repairRingBytes, limits.repairRingBytesMax);
-  below(node, "datagrams in the repair ring", repairRingDatagrams, limits.repairRingDatagramsMax);
-  below(node, "transfers out", outgoingTransfers, limits.transferOutgoingMax);
-  // As many for a join as for all else.
-  below(node, "transfers in", incomingTransfers, 2 * limits.transferIncomingMax);
-  below(node, "chunks ahead", chunksAhead, incomingTransfers * limits.transferWindowChunks);
-  below(node, "ranges to be pulled", rangesWaiting, limits.rangesWaitingMax);
-  below(node, "writes that wait for peers", confirmations, limits.confirmationsMax);
-  below(node, "sessions asked for", fetches, limits.fetchesMax);
-  below(node, "requests that wait for them", fetchWaiters, fetches * limits.fetchWaitersMax);
-  below(node, "sessions known to be absent", absences, limits.absencesMax);
-  const { count, bytes, tombstones, stubs } = node.capacity;
-  // Those that were evicted meanwhile are cleared out when it has doubled.
-  const { dirtyRecords = 0 } = replica.pacing(0);
-  const dirtyMax = Math.max(limits.dirtyRecordsMin, 2 * (count + tombstones));
-  below(node, "records to be sent", dirtyRecords, dirtyMax);
-  below(node, "octets of sessions", store.bytes, bytes);
-  below(node, "sessions", store.recordCount - store.tombstoneCount, count);
-  below(node, "stubs", store.stubs.size, stubs);
-  below(node, "tombstones", store.tombstoneCount, tombstones);
+  checkReplica(life.replica, node.capacity, (what, value, max) => below(node, what, value, max));
 }
 
 /**
