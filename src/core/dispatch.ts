@@ -76,22 +76,22 @@ export class Dispatch {
         return;
       case Tag.nakMiss:
         this.#counters.naks.missesReceived += 1;
-        peer.incoming.forget(frame.oldest);
+        this.#count(peer.incoming.forget(frame.oldest));
         return;
       case Tag.digest:
-        if (to.join.phase !== "joining") to.antiEntropy.onDigest(peer, frame, monotonicMs);
+        if (this.#compares()) to.antiEntropy.onDigest(peer, frame, monotonicMs);
         return;
       case Tag.leaves:
-        if (to.join.phase !== "joining") to.antiEntropy.onLeaves(peer, frame, monotonicMs);
+        if (this.#compares()) to.antiEntropy.onLeaves(peer, frame, monotonicMs);
         return;
       case Tag.want:
         to.donor.onWant(peer, frame, monotonicMs);
         return;
       case Tag.offer:
-        if (to.join.phase !== "joining") to.puller.pull(peer, frame.ranges, monotonicMs);
+        if (this.#compares()) to.puller.pull(peer, frame.ranges, monotonicMs);
         return;
       case Tag.chunk:
-        to.puller.onChunk(peer, frame, monotonicMs);
+        this.#count(to.puller.onChunk(peer, frame, monotonicMs));
         return;
       case Tag.credit:
         this.#onCredit(peer, frame);
@@ -103,16 +103,18 @@ export class Dispatch {
         this.#onFound(peer, frame);
         return;
       case Tag.absent:
+        this.#count(to.fetcher.asks(frame.nonce));
         to.fetcher.onAbsent(to.peers, peer, frame.nonce, monotonicMs);
         return;
       case Tag.evicted:
+        this.#count(to.fetcher.asks(frame.nonce));
         to.fetcher.onEvicted(peer, frame.nonce);
         return;
       case Tag.confirm:
         this.#onConfirm(peer, frame);
         return;
       case Tag.confirmed:
-        to.confirmations.onConfirmed(peer, frame);
+        this.#count(to.confirmations.onConfirmed(peer, frame));
         return;
       default:
         this.#onMembership(peer, frame);
@@ -167,7 +169,7 @@ export class Dispatch {
         to.suspicion.onPingRequest(peer, frame, monotonicMs);
         return;
       case Tag.vouch:
-        to.suspicion.onVouch(peer, frame, monotonicMs);
+        this.#count(to.suspicion.onVouch(peer, frame, monotonicMs));
         return;
       default:
         unreachable(frame);
@@ -220,6 +222,7 @@ export class Dispatch {
 
   #onFound(peer: Peer, found: Found): void {
     const { fetcher, intake, puller } = this.#to;
+    this.#count(fetcher.asks(found.nonce));
     if (found.block.length > 0) {
       const isWhole = intake.takeFound(peer, found.block, this.#now);
       if (isWhole === undefined) fetcher.onEvicted(peer, found.nonce);
@@ -233,7 +236,21 @@ export class Dispatch {
   /** A refusal or an end comes from the donor, a request for more from a receiver. */
   #onCredit(peer: Peer, credit: Credit): void {
     const { monotonicMs } = this.#now;
-    if (credit.window === 0) this.#to.puller.onRefused(peer, credit.transfer, monotonicMs);
-    this.#to.donor.onCredit(peer, credit, monotonicMs);
+    const { puller, donor } = this.#to;
+    const isRefused = credit.window === 0 && puller.onRefused(peer, credit.transfer, monotonicMs);
+    const isServed = donor.onCredit(peer, credit, monotonicMs);
+    this.#count(isRefused || isServed);
+  }
+
+  /** Who joins takes all there is anyway, and has asked nobody to compare. */
+  #compares(): boolean {
+    const compares = this.#to.join.phase !== "joining";
+    this.#count(compares);
+    return compares;
+  }
+
+  /** A frame that answers has come; whether it answers anything that is still asked. */
+  #count(isAsked: boolean): void {
+    if (!isAsked) this.#counters.guard.unasked += 1;
   }
 }

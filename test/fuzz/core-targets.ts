@@ -187,12 +187,13 @@ function runChunks(input: Buffer): Features {
     const progress = incoming.add({ tag: Tag.chunk, transfer: 1, index, last: isLast, bytes }, 1);
     features.add(progress.state);
     if (progress.state === "broken" || progress.state === "done") break;
-    const octets = progress.blocks.reduce((sum, block) => sum + block.bytes.length, 0);
+    const blocks = progress.state === "surplus" ? [] : progress.blocks;
+    const octets = blocks.reduce((sum, block) => sum + block.bytes.length, 0);
     assert(octets <= fed, "blocks are made of what came");
     const { next, missing } = incoming.credit(1, limits.transferWindowChunks);
     assert(missing.length < limits.transferWindowChunks);
     for (const each of missing) assert(each >= next && each - next <= 0xffff);
-    features.add(sized("missing", missing.length)).add(sized("blocks", progress.blocks.length));
+    features.add(sized("missing", missing.length)).add(sized("blocks", blocks.length));
   }
   return [...features];
 }

@@ -214,8 +214,8 @@ const stream: readonly PlantedBug[] = [
   {
     name: "numbers that are gone are asked for again",
     file: "core/dispatch.js",
-    find: "peer.incoming.forget(frame.oldest);",
-    replace: "",
+    find: "peer.incoming.forget(frame.oldest)",
+    replace: "true",
     why: "a sender is asked again and again for what it said it does not have",
   },
   {

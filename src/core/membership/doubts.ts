@@ -4,6 +4,8 @@ import type { BootId } from "../../protocol/frames.ts";
 export class Doubts {
   /** When it was last pinged for its silence. */
   pingedMs = Number.NEGATIVE_INFINITY;
+  /** It has not answered since it was pinged, for this or because another node had asked. */
+  pingOpen = false;
   /** This node was stopped, and wants to know at once. */
   pingAtOnce = false;
   /** Silent for so long that others have been asked; the nonce is what they answer to. */

@@ -106,7 +106,10 @@ export class PeerTable {
    * it was up before.
    */
   onAck(peer: Peer, nonce: number, nowMs: number): boolean {
-    if (peer.state === "up") return false;
+    if (peer.state === "up") {
+      this.#answered(peer, nonce);
+      return false;
+    }
     const isSoon = nowMs <= peer.proveAskedMs + limits.freshMs;
     const isThere = peer.source === peer.proveAskedAt;
     if (nonce !== peer.challenge || peer.name === "" || !isSoon || !isThere) {
@@ -119,6 +122,13 @@ export class PeerTable {
     }
     this.#admit(peer);
     return true;
+  }
+
+  /** Of who is up, which needs no proof: that it lives was seen before the frame was. */
+  #answered(peer: Peer, nonce: number): void {
+    const { doubts, challenge } = peer;
+    if (!doubts.pingOpen || nonce !== challenge) this.#counters.guard.unasked += 1;
+    else doubts.pingOpen = false;
   }
 
   leave(peer: Peer): void {

@@ -105,15 +105,16 @@ export class Suspicion {
     } else this.#counters.membership.requestsRefused += 1;
   }
 
-  /** Somebody else hears the peer that this node misses. */
-  onVouch(voucher: Peer, { boot, nonce }: Vouch, nowMs: number): void {
+  /** Somebody else hears the peer that this node misses. False: it is not missed, or not so. */
+  onVouch(voucher: Peer, { boot, nonce }: Vouch, nowMs: number): boolean {
     const peer = this.#peers.get(boot);
-    if (voucher.state !== "up" || peer?.doubts.suspected !== true) return;
-    if (nonce !== peer.doubts.nonce) return;
+    if (voucher.state !== "up" || peer?.doubts.suspected !== true) return false;
+    if (nonce !== peer.doubts.nonce) return false;
     if (peer.doubts.vouchedMs < peer.lastHeardMs) {
       this.#outbox.notify({ event: "peer_vouched", peer: peer.who, by: voucher.who });
     }
     peer.doubts.vouchedMs = nowMs;
+    return true;
   }
 
   tick(nowMs: number): void {
@@ -229,6 +230,7 @@ export class Suspicion {
   }
 
   #ping(peer: Peer): void {
+    peer.doubts.pingOpen = true;
     this.#counters.membership.pingsSent += 1;
     this.#outbox.unicast(peer.address, [{ tag: Tag.ping, nonce: peer.challenge }]);
   }

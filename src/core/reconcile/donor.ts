@@ -43,15 +43,16 @@ export class Donor {
     }
     const window = Math.min(limits.transferCreditEveryChunks, limits.transferWindowChunks);
     const first = { ...endOfTransfer(want.transfer), window };
-    this.#send(peer, transfer.credited(first, nowMs));
+    this.#send(peer, transfer.credited(first, nowMs) ?? []);
   }
 
-  onCredit(peer: Peer, credit: Credit, nowMs: number): void {
+  /** False: there is no such transfer, or none that could have come so far. */
+  onCredit(peer: Peer, credit: Credit, nowMs: number): boolean {
     const key = keyOf(peer, credit.transfer);
-    const transfer = this.#transfers.get(key);
-    if (transfer === undefined) return;
-    if (credit.window === 0) this.#transfers.delete(key);
-    else this.#send(peer, transfer.credited(credit, nowMs));
+    if (credit.window === 0) return this.#transfers.delete(key);
+    const chunks = this.#transfers.get(key)?.credited(credit, nowMs);
+    this.#send(peer, chunks ?? []);
+    return chunks !== undefined;
   }
 
   /** Answers for one session, by its content if that fits a datagram. */

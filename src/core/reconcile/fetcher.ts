@@ -84,6 +84,11 @@ export class Fetcher {
     return this.#ticket;
   }
 
+  /** Whether an answer under this nonce is still waited for. */
+  asks(nonce: number): boolean {
+    return this.#fetches.has(nonce);
+  }
+
   /** The peer has it, and its content has been merged. */
   onFound(peer: Peer, found: Found): void {
     const fetch = this.#fetches.get(found.nonce);

@@ -3,10 +3,14 @@ import { limits } from "../../protocol/limits.ts";
 import type { Peer } from "../membership/peer.ts";
 import { BlockAssembler, type TransferBlock } from "./block-assembler.ts";
 
-/** The blocks are views that are valid until the next chunk is added. */
+/**
+ * `surplus`: it has come before, or was not credited. The blocks are views that are valid until the
+ * next chunk is added.
+ */
 export type Progress =
   | { readonly state: "running"; readonly blocks: readonly TransferBlock[] }
   | { readonly state: "done"; readonly blocks: readonly TransferBlock[] }
+  | { readonly state: "surplus" }
   | { readonly state: "broken" };
 
 /**
@@ -44,7 +48,7 @@ export class IncomingTransfer {
   add(chunk: Chunk, nowMs: number): Progress {
     const outside = chunk.index >= this.#next + limits.transferWindowChunks;
     if (outside || chunk.index < this.#next || this.#waiting.has(chunk.index)) {
-      return { state: "running", blocks: [] };
+      return { state: "surplus" };
     }
     if (chunk.last) this.#lastIndex = chunk.index;
     this.#highest = Math.max(this.#highest, chunk.index);

@@ -39,10 +39,12 @@ export class OutgoingTransfer {
     this.#octets = framedBlocks(ranges, source);
   }
 
-  /** What to send on a credit: what is missing, and what the window now allows. */
-  credited(credit: Credit, nowMs: number): Chunk[] {
-    // Nobody can have what was not sent.
-    if (credit.next > this.#nextIndex) return [];
+  /**
+   * What to send on a credit: what is missing, and what the window now allows. Undefined: nobody
+   * can have what was not sent.
+   */
+  credited(credit: Credit, nowMs: number): Chunk[] | undefined {
+    if (credit.next > this.#nextIndex) return undefined;
     this.lastCreditMs = nowMs;
     for (const index of this.#sent.keys()) if (index < credit.next) this.#sent.delete(index);
     this.#windowEnd = Math.max(this.#windowEnd, credit.next + credit.window);

@@ -96,23 +96,25 @@ export class Puller {
     return count;
   }
 
-  onChunk(peer: Peer, chunk: Chunk, nowMs: number): void {
+  /** False: it is of no transfer from this peer, or none that it has to send now. */
+  onChunk(peer: Peer, chunk: Chunk, nowMs: number): boolean {
     this.#counters.reconcile.chunksReceived += 1;
     const transfer = this.#transfers.get(chunk.transfer);
     if (transfer === undefined || transfer.peer !== peer) {
       this.#outbox.unicast(peer.address, [endOfTransfer(chunk.transfer)]);
-      return;
+      return false;
     }
     const progress = transfer.add(chunk, nowMs);
+    if (progress.state === "surplus") return false;
     if (progress.state === "broken") {
       this.#end(transfer, false, nowMs);
-      return;
+      return true;
     }
     if (progress.blocks.length > 0) {
       const taken = this.#hooks.received(peer, progress.blocks);
       if (taken === undefined) {
         this.#end(transfer, false, nowMs);
-        return;
+        return true;
       }
       transfer.changes += taken.changes;
       transfer.skipped += taken.skipped;
@@ -121,12 +123,15 @@ export class Puller {
     else if (transfer.creditDue) {
       this.#outbox.unicast(peer.address, [transfer.credit(nowMs, this.#window)]);
     }
+    return true;
   }
 
-  /** The donor has no room for it. */
-  onRefused(peer: Peer, id: number, nowMs: number): void {
+  /** The donor has no room for it. False: it was not asked for it. */
+  onRefused(peer: Peer, id: number, nowMs: number): boolean {
     const transfer = this.#transfers.get(id);
-    if (transfer?.peer === peer) this.#end(transfer, false, nowMs);
+    if (transfer?.peer !== peer) return false;
+    this.#end(transfer, false, nowMs);
+    return true;
   }
 
   tick(nowMs: number): void {

@@ -112,12 +112,14 @@ export class Confirmations {
     }
   }
 
-  onConfirmed(peer: Peer, { boot, first, last }: Confirmed): void {
+  /** False: nobody waits for that, or not any more. */
+  onConfirmed(peer: Peer, { boot, first, last }: Confirmed): boolean {
     const batch = this.#batches.get(last);
     // What was said to a former start of this node, and comes late, is about other numbers.
-    if (boot !== this.#boot || batch === undefined || batch.first !== first) return;
+    if (boot !== this.#boot || batch === undefined || batch.first !== first) return false;
     batch.confirmedBy.add(peer.boot);
     this.#settle(batch);
+    return true;
   }
 
   /** The peer's digest equals ours: it holds every write that has left. */

@@ -114,13 +114,15 @@ export class IncomingStream {
     this.#highest = Math.max(this.#highest, sequence);
   }
 
-  /** The peer cannot repeat anything below this number. */
-  forget(oldest: number): void {
+  /** The peer cannot repeat anything below this number. False: nothing of that is missing. */
+  forget(oldest: number): boolean {
     this.#oldest = Math.max(this.#oldest, oldest);
+    const missing = this.#missing.size;
     for (const sequence of this.#missing) {
       if (sequence >= oldest) continue;
       this.#giveUp(sequence);
     }
+    return this.#missing.size < missing;
   }
 
   /** What is missing will not be asked for. */
