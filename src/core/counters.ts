@@ -95,7 +95,7 @@ export class Counters {
     twins: 0,
     /** Answers of who is to show that it lives: wrong ones, late ones, and from elsewhere. */
     badProofs: 0,
-    /** Answers to nothing that is still asked, and comparisons while this node is not ready. */
+    /** Answers to nothing that is still asked, and comparisons while this node joins. */
     unasked: 0,
     /** Frames of who has not shown that it lives, and of former starts of a node. */
     unprovenFrames: 0,

@@ -185,9 +185,8 @@ const stream: readonly PlantedBug[] = [
   {
     name: "a joiner asks for history",
     file: "core/stream/incoming-stream.js",
-    find: `this.#highest = sequence;
-            return;`,
-    replace: "this.#highest = 0;",
+    find: "this.#notedFirst = sequence + 1;",
+    replace: "this.#notedFirst = 1;",
     why: "each start of a node makes all others send all they still have",
   },
   {

@@ -1,4 +1,3 @@
-import { hostOf } from "../../base/host-of.ts";
 import type { Prng } from "../../base/prng.ts";
 import { type BootId, type Heartbeat, Tag } from "../../protocol/frames.ts";
 import { limits } from "../../protocol/limits.ts";
@@ -271,13 +270,13 @@ export class PeerTable {
    */
   #dropAbsent(): boolean {
     const crowds = new Map<string, number>();
-    for (const { wasUp, source } of this.#peers.values()) {
-      if (!wasUp) crowds.set(hostOf(source), (crowds.get(hostOf(source)) ?? 0) + 1);
+    for (const { wasUp, firstHost } of this.#peers.values()) {
+      if (!wasUp) crowds.set(firstHost, (crowds.get(firstHost) ?? 0) + 1);
     }
     let least: { readonly peer: Peer; readonly crowd: number } | undefined;
     for (const peer of this.#peers.values()) {
       if (peer.state === "up") continue;
-      const crowd = peer.wasUp ? 0 : (crowds.get(hostOf(peer.source)) ?? 0);
+      const crowd = peer.wasUp ? 0 : (crowds.get(peer.firstHost) ?? 0);
       const isLess =
         least === undefined ||
         crowd > least.crowd ||

@@ -1,3 +1,4 @@
+import { hostOf } from "../../base/host-of.ts";
 import type { Now } from "../../base/now.ts";
 import type { Prng } from "../../base/prng.ts";
 import type { BootId, Phase } from "../../protocol/frames.ts";
@@ -21,6 +22,8 @@ export class Peer {
   address: Address;
   /** Where its last datagram came from, which somebody else may have sent on. */
   source: Address;
+  /** Where it was heard first. */
+  readonly firstHost: string;
   /** Empty until its first heartbeat. */
   name = "";
   state: PeerState = "unproven";
@@ -89,6 +92,7 @@ export class Peer {
     this.boot = boot;
     this.address = address;
     this.source = address;
+    this.firstHost = hostOf(address);
     this.lastHeardMs = nowMs;
     this.incoming = new IncomingStream(prng);
   }
