@@ -319,6 +319,7 @@ export class SimNode implements Outbox {
     if (life === undefined) return;
     const { nowMs } = this.#world;
     life.replica.tick(this.clock.at(nowMs));
+    life.streams?.ticked(nowMs);
     this.#world.afterTurn(this);
     if (life.replica.hasLeft) this.#leaveNow();
     else this.#arm(life);

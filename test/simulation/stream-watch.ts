@@ -26,6 +26,9 @@ function newlyHeard(first: number, isSettled: boolean): Heard {
 /** Repairs of one number within the linger: one for the first who asks, one for all others. */
 const repairsPerLingerMax = 2;
 
+/** The first heartbeat after data comes this late at most, by a clock that is not the node's own. */
+const heartbeatAfterMsMax = 2 * (limits.heartbeatLadderMs[0] ?? 0);
+
 /**
  * Listens to what one start of a node sends and receives, and holds its stream against the rules of
  * repair: no history, bounded asks, none for what is gone, no storm of repeats.
@@ -35,6 +38,8 @@ export class StreamWatch {
   readonly #heard = new Map<string, Heard>();
   readonly #repairs = new Map<number, Repairs>();
   #sent = 0;
+  /** When the latest number was sent that no heartbeat has told yet. */
+  #untoldMs = Number.POSITIVE_INFINITY;
   repairs = 0;
   asked = 0;
 
@@ -77,10 +82,18 @@ export class StreamWatch {
       } else if (frame.tag === Tag.heartbeat) {
         const fact = () => `${this.#label} says ${frame.sequence} after sending ${this.#sent}`;
         hold(frame.sequence === this.#sent, "heartbeat-tells-the-last-number", fact);
+        this.#untoldMs = Number.POSITIVE_INFINITY;
       } else if (frame.tag === Tag.nak) {
         for (const range of frame.ranges) this.#onAsk(frame.boot, range);
       }
     }
+  }
+
+  /** The node has done all that was due. */
+  ticked(nowMs: number): void {
+    const waitedMs = nowMs - this.#untoldMs;
+    const fact = () => `${this.#label} says nothing of ${this.#sent} for ${waitedMs} ms`;
+    hold(waitedMs <= heartbeatAfterMsMax, "a-heartbeat-follows-data", fact);
   }
 
   #onNumbered(sequence: number, nowMs: number): void {
@@ -88,6 +101,7 @@ export class StreamWatch {
       const fact = () => `${this.#label} sends ${sequence} after ${this.#sent}`;
       hold(sequence === this.#sent + 1, "numbers-are-consecutive", fact);
       this.#sent = sequence;
+      this.#untoldMs = nowMs;
       return;
     }
     this.repairs += 1;
