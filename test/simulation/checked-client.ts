@@ -120,8 +120,6 @@ export class CheckedClient {
     const { life } = node;
     if (life === undefined) return;
     const now = node.clock.at(this.#shell.nowMs);
-    const view = life.replica.get(id, now);
-    hold(view === undefined, "nothing-shown-of-a-part", () => `${node.label} shows ${id}`);
     life.stores?.checkEvicted(this.#shell.nowMs, now.wallMs);
     const elsewhere = this.#elsewhere(node, life, id);
     const ticket = life.replica.fetch(id, undefined, now);

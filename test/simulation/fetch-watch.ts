@@ -42,6 +42,16 @@ export class FetchWatch {
     }
   }
 
+  /** So many sessions are known to be absent. */
+  checkHeld(absences: number, nowMs: number): void {
+    if (absences === 0) return;
+    // A turn has just forgotten what is due, by a clock that may drift.
+    const sinceMs = nowMs - limits.absenceMs * 1.1;
+    const told = [...this.#absentMs.values()].filter((toldMs) => toldMs >= sinceMs).length;
+    const fact = () => `${this.#label} knows ${absences} to be absent, and was told ${told}`;
+    hold(absences <= told, "absences-are-forgotten", fact);
+  }
+
   /** The node, still joining, says that there is no such session. */
   claimedAbsent(id: string, nowMs: number): void {
     const toldMs = this.#absentMs.get(id) ?? Number.NEGATIVE_INFINITY;

@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
+import { limits } from "../../src/protocol/limits.ts";
 import { VirtualCluster, type VirtualNode } from "../support/virtual-cluster.ts";
 
 /** Situations that once went wrong, each as small as it gets. */
@@ -125,6 +126,23 @@ test("tombstones beyond their limit end in quiet, not in pulling each other's fo
   cluster.advance(300_000);
   // Heartbeats are 1200 of them, and rounds with nothing to bring have become rare.
   assert.equal(cluster.datagrams - before < 1_600, true, `${cluster.datagrams - before} datagrams`);
+});
+
+test("what had to go in a peak comes back once there is room", () => {
+  const each = [{}, { countMax: 100 }];
+  const cluster = startAll({ each });
+  const [roomy, small] = cluster.nodes;
+  assert(roomy && small);
+  for (let count = 0; count < 60; count++) create(cluster, roomy, `stays-${count}`);
+  for (let count = 0; count < 80; count++) create(cluster, roomy, `ends-${count}`);
+  cluster.advance(3_000);
+  assert.equal(small.replica.store.stubs.size, 40);
+  for (let count = 0; count < 80; count++) {
+    roomy.replica.destroy(`ends-${count}`, cluster.now);
+    roomy.wake();
+  }
+  const isBack = () => small.replica.store.live.size === 60;
+  assert(cluster.advanceUntil(isBack, limits.roundEveryMsMax + 5_000));
 });
 
 test("a node that leaves first sees to it that its last write has arrived", () => {

@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
+import { limits } from "../../src/protocol/limits.ts";
 import { VirtualCluster, type VirtualNode } from "../support/virtual-cluster.ts";
 
 /** What clients of a node are told while it does not have the whole state yet. */
@@ -62,6 +63,17 @@ test("that there is no such session is said by a complete node, at once", () => 
   assert.equal(late.replica.phase, "joining");
   assert.equal(late.fetches.get(ticket), true);
   assert.equal(late.replica.get("nobody's", cluster.now), undefined);
+});
+
+test("that there is no such session is believed for a moment only", () => {
+  const { cluster, late } = joining();
+  fetch(cluster, late, "nobody's");
+  cluster.advance(30);
+  assert.equal(late.replica.knows("nobody's"), true);
+  cluster.linked = () => false;
+  cluster.advance(limits.absenceMs);
+  assert.equal(late.replica.phase, "joining");
+  assert.equal(late.replica.knows("nobody's"), false);
 });
 
 test("when nobody answers, nothing is claimed, and the wait is bounded", () => {

@@ -88,6 +88,11 @@ test("a tenth of all datagrams lost costs less than half of the goodput", () => 
   cluster.faults.loss = 0.1;
   const lossy = overload(cluster, 10_000);
   assert(lossy.goodput >= 0.5 * goodput, `${lossy.goodput} instead of ${goodput}`);
+  const [writer] = cluster.nodes;
+  assert(writer);
+  const { rateBytesPerSecond = 0 } = writer.replica.pacing(cluster.now.wallMs);
+  const isKept = rateBytesPerSecond > 0.75 * rateBytesPerSecondMax;
+  assert(isKept, `loss at any rate leaves ${rateBytesPerSecond} octets/s`);
   assert(cluster.advanceUntil(() => cluster.converged, 30_000));
 });
 

@@ -360,6 +360,7 @@ const joining: readonly PlantedBug[] = [
     find: "if (nowMs < untilMs)",
     replace: "if (true)",
     why: "a joining node denies a session that was created meanwhile and lost on its way",
+    test: "joining-reads",
   },
   {
     name: "absences are not bounded",
@@ -378,8 +379,8 @@ const joining: readonly PlantedBug[] = [
   {
     name: "ranges that wait are not bounded",
     file: "core/reconcile/puller.js",
-    find: "const room = limits.rangesWaitingMax - waiting.length;",
-    replace: "const room = more.length;",
+    find: "if (waiting.size < limits.rangesWaitingMax)",
+    replace: "if (true)",
     why: "two stores with little in common fill the memory with what to ask for",
   },
   {
@@ -478,8 +479,8 @@ const pace: readonly PlantedBug[] = [
   {
     name: "repairs are not charged",
     file: "core/stream/pacer.js",
-    find: `this.#repairs.take(bytes);
-        this.#charge(bytes);`,
+    find: `this.#repairs.take(bytes, nowMs);
+        this.#charge(bytes, nowMs);`,
     replace: "",
     why: "loss makes a node send more, where it should send less",
     test: "pacing",
@@ -582,6 +583,7 @@ const stubs: readonly PlantedBug[] = [
     find: "if (ranges.length === 0)",
     replace: "if (true)",
     why: "sessions are on fewer nodes than have room for them",
+    test: "hard-cases",
   },
 ];
 

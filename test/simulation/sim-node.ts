@@ -320,6 +320,7 @@ export class SimNode implements Outbox {
     const { nowMs } = this.#world;
     life.replica.tick(this.clock.at(nowMs));
     life.streams?.ticked(nowMs);
+    life.fetches?.checkHeld(life.replica.buffers.absences ?? 0, nowMs);
     this.#world.afterTurn(this);
     if (life.replica.hasLeft) this.#leaveNow();
     else this.#arm(life);

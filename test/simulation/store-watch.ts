@@ -1,4 +1,5 @@
 import type { SessionView } from "../../src/core/commands.ts";
+import { isVisible } from "../../src/core/store/lifetime.ts";
 import type { Store } from "../../src/core/store/store.ts";
 import type { StoredRecord } from "../../src/core/store/stored-record.ts";
 import { type Hash64, hashId } from "../../src/session/fingerprint.ts";
@@ -213,6 +214,8 @@ export class StoreWatch {
     const changedMs = changed ? wallMs : (held?.changedMs ?? wallMs);
     const isGone = held?.isGone === true && !changed;
     this.#shadows.set(id, { model, record: applied.record, changedMs, isGone });
+    const isShown = isVisible(applied.record, wallMs);
+    hold(!isShown || model.cells.has(lifeKey), "nothing-shown-of-a-part", name);
     return applied;
   }
 
