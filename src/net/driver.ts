@@ -86,9 +86,10 @@ export class Driver implements Outbox {
       boot: options.boot,
       hashKey: options.cluster.hashKey,
     };
-    this.replica = new Replica(replicaOptions, deltaCodec, this, new Prng(options.seed));
+    const prng = new Prng(options.seed);
+    this.replica = new Replica(replicaOptions, deltaCodec, this, prng);
     this.replica.keys = options.keyring?.fingerprints ?? [];
-    this.#gate = new Gate(this.#codec, this.replica);
+    this.#gate = new Gate(this.#codec, this.replica, prng);
     this.shield = new FloodShield(
       {
         narrow: (hosts) => this.#transport?.narrow(hosts) ?? false,

@@ -1,5 +1,6 @@
 import { Allowance } from "../base/allowance.ts";
 import type { Now } from "../base/now.ts";
+import type { Prng } from "../base/prng.ts";
 import type { Via } from "../core/membership/ways.ts";
 import type { Address } from "../core/outbox.ts";
 import type { BootId, Datagram } from "../protocol/frames.ts";
@@ -65,11 +66,12 @@ export class Gate {
   readonly #codec: DatagramCodec;
   readonly #receiver: Receiver;
   readonly #twins = new Allowance(limits.twinOpensPerSecond / 1_000, limits.twinOpensPerSecond);
-  readonly #probation = new Probation();
+  readonly #probation: Probation;
 
-  constructor(codec: DatagramCodec, receiver: Receiver) {
+  constructor(codec: DatagramCodec, receiver: Receiver, prng: Prng) {
     this.#codec = codec;
     this.#receiver = receiver;
+    this.#probation = new Probation(prng);
   }
 
   /** Sizes of what it keeps of those who knock, for `stats`. */

@@ -35,9 +35,13 @@ export const limits = {
   failedHostMs: 60_000,
   /** Who had to leave such datagrams unopened so long ago does not believe to be alone. */
   throttledMs: 500,
-  /** Who has never shown that it lives is heard for so long, then not for so long, and so on. */
+  /** Who has never shown that it lives is heard for so long, then hardly for half to one and... */
   probationMs: 3_000,
+  /** ...a half times as long as this, and so on. */
   probationRestMs: 3_000,
+  /** In between one datagram of it is opened in such a time, and so many of all such a second. */
+  probationGlimpseMs: 100,
+  probationGlimpsesPerSecond: 100,
   probationsMax: 4_096,
   /** What only shows whether two processes share a boot id is opened this often, and at once. */
   twinOpensPerSecond: 100,

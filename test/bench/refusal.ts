@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { Prng } from "../../src/base/prng.ts";
 import { Gate } from "../../src/net/gate.ts";
 import { DatagramCodec } from "../../src/wire/datagram-codec.ts";
 import { clusterIdentity, Keyring, keyBytes } from "../../src/wire/keyring.ts";
@@ -21,7 +22,7 @@ export function benchRefusal(
   const ring = new Keyring({ identity: secret, use: randomBytes(keyBytes), open: [] });
   const cluster = clusterIdentity("bench", secret);
   let known = false;
-  const gate = new Gate(new DatagramCodec(own, cluster, ring), {
+  const receiver = {
     peers: {
       isReplayed: () => known,
       isOther: () => false,
@@ -30,7 +31,8 @@ export function benchRefusal(
       overlookedMs: 0,
     },
     receive: () => {},
-  });
+  };
+  const gate = new Gate(new DatagramCodec(own, cluster, ring), receiver, new Prng(1));
   const sender = new DatagramCodec(peer, cluster, ring);
   const valid = sender.encode([{ tag: 5, sequence: 1, block: randomBytes(1_200) }], 4096);
   gate.take(valid, "peer:1", "multicast", { monotonicMs: 0, wallMs: 0 });

@@ -4,10 +4,11 @@
  * see `Script.play`.
  */
 import assert from "node:assert/strict";
+import { Prng } from "../../src/base/prng.ts";
 import type { Peer } from "../../src/core/membership/peer.ts";
 import type { Via } from "../../src/core/membership/ways.ts";
 import type { Address } from "../../src/core/outbox.ts";
-import { Gate } from "../../src/net/gate.ts";
+import { Gate, type Receiver } from "../../src/net/gate.ts";
 import { type BootId, type Datagram, type Frame, Tag } from "../../src/protocol/frames.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { ByteReader } from "../../src/wire/byte-reader.ts";
@@ -79,12 +80,13 @@ class Script {
 
   constructor() {
     const { replica } = this.#node.lone;
-    this.#gate = new Gate(this.#node.codec, {
+    const receiver: Receiver = {
       peers: replica.peers,
       receive: (datagram, source, now, via) => {
         this.#watch(datagram, () => replica.receive(datagram, source, now, via));
       },
-    });
+    };
+    this.#gate = new Gate(this.#node.codec, receiver, new Prng(1));
   }
 
   /** Steps of an octet that says what and by whom, a u16 length and so much more. */

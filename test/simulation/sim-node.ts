@@ -2,13 +2,14 @@ import { Prng } from "../../src/base/prng.ts";
 import type { Via } from "../../src/core/membership/ways.ts";
 import type { Address, CoreEvent, Outbox } from "../../src/core/outbox.ts";
 import { Replica } from "../../src/core/replica.ts";
-import { Gate } from "../../src/net/gate.ts";
+import { Gate, type Receiver } from "../../src/net/gate.ts";
 import { type BootId, type Datagram, type Frame, Tag } from "../../src/protocol/frames.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { stampTimeOf, stampWallMs } from "../../src/session/stamp.ts";
 import { DatagramCodec } from "../../src/wire/datagram-codec.ts";
 import { deltaCodec } from "../../src/wire/delta-codec.ts";
 import { clusterIdentity, Keyring, keyBytes } from "../../src/wire/keyring.ts";
+import { prngFor } from "./chance.ts";
 import { FetchWatch } from "./fetch-watch.ts";
 import { GuardWatch } from "./guard-watch.ts";
 import { Inbox } from "./inbox.ts";
@@ -227,16 +228,17 @@ export class SimNode implements Outbox {
     const ring = this.#ring;
     const sealed = clusterIdentity(identity.name, secret);
     const codec = new DatagramCodec(boot, ring === undefined ? identity : sealed, ring);
+    const receiver: Receiver = {
+      peers: replica.peers,
+      receive: (datagram, source, now, via) => {
+        this.#watch(datagram, () => replica.receive(datagram, source, now, via));
+      },
+    };
     this.#life = {
       boot,
       replica,
       codec,
-      gate: new Gate(codec, {
-        peers: replica.peers,
-        receive: (datagram, source, now, via) => {
-          this.#watch(datagram, () => replica.receive(datagram, source, now, via));
-        },
-      }),
+      gate: new Gate(codec, receiver, prngFor(options.seed, `gate ${boot}`)),
       guard: watched ? new GuardWatch(label, replica, this.#world.deadNow()) : undefined,
       stores: watched ? new StoreWatch(replica.store, issued, watch) : undefined,
       streams: watched ? new StreamWatch(label) : undefined,

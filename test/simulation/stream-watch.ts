@@ -26,7 +26,7 @@ function newlyHeard(first: number, isSettled: boolean): Heard {
 /** Repairs of one number within the linger: one for the first who asks, one for all others. */
 const repairsPerLingerMax = 2;
 
-/** The first heartbeat after data comes this late at most, by a clock that is not the node's own. */
+/** The first heartbeat after data comes this late at most; a clock drifts from the node's own. */
 const heartbeatAfterMsMax = 2 * (limits.heartbeatLadderMs[0] ?? 0);
 
 /**

@@ -1,3 +1,4 @@
+import { Prng } from "../../src/base/prng.ts";
 import type { Via } from "../../src/core/membership/ways.ts";
 import { Gate, type Passage } from "../../src/net/gate.ts";
 import { type BootId, type Frame, Tag } from "../../src/protocol/frames.ts";
@@ -38,7 +39,7 @@ export class GuardedReplica {
 
   constructor(material: KeyMaterial | null = keysOf(1)) {
     this.codec = new Sender(ownBoot, material).codec;
-    this.gate = new Gate(this.codec, this.lone.replica);
+    this.gate = new Gate(this.codec, this.lone.replica, new Prng(1));
     this.lone.settle();
   }
 

@@ -34,6 +34,8 @@ export interface ClusterOptions {
 }
 
 const startWallMs = 1_800_000_000_000;
+/** Each datagram meets a gate that has seen nobody yet. */
+const unusedPrng = new Prng(1);
 
 /**
  * A cluster in memory: real replicas and the real codec on a virtual network and a virtual clock,
@@ -252,7 +254,7 @@ export class VirtualNode implements Outbox {
 
   deliver(bytes: Buffer, from: number, via: Via): void {
     if (this.#replica === undefined || this.#codec === undefined) return;
-    const gate = new Gate(this.#codec, this.#replica);
+    const gate = new Gate(this.#codec, this.#replica, unusedPrng);
     if (gate.take(bytes, `node:${from}`, via, this.now) === "taken") this.wake();
   }
 

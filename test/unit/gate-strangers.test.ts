@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Prng } from "../../src/base/prng.ts";
+import { Probation } from "../../src/net/probation.ts";
 import { type BootId, Tag } from "../../src/protocol/frames.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { GuardedReplica, Sender } from "../support/guarded-replica.ts";
@@ -93,15 +95,17 @@ class Recording {
   }
 }
 
-test("a boot that never answers is opened for a term, then not for a while", () => {
+test("a boot that never answers is opened for a term, then hardly for a while", () => {
   const node = new GuardedReplica();
   const recording = new Recording(bootOf(0));
   const send = () => node.take(recording.next(node), "multicast", attacker);
+  const shortestMs = 0.5 * limits.probationRestMs;
   for (let terms = 0; terms < 6; terms++) {
     assert.equal(send(), "taken");
     node.lone.nowMs += limits.probationMs - 1;
     assert.equal(send(), "taken");
     node.lone.nowMs += 1;
+    assert.equal(send(), "taken", "a glimpse");
     for (let times = 0; times < 3; times++) assert.equal(send(), "unanswered");
     // Were the seal looked at, this would be a bad one.
     const forged = recording.next(node);
@@ -111,14 +115,46 @@ test("a boot that never answers is opened for a term, then not for a while", () 
     assert.equal(node.take(forged, "multicast", attacker), "unanswered");
     assert.deepEqual(node.state, state);
     assert.deepEqual(node.lone.outbox.takeSent(), [], "no reply");
-    node.lone.nowMs += limits.probationRestMs - 1;
+    node.lone.nowMs += shortestMs - 1;
+    assert.equal(send(), "taken", "a glimpse");
     assert.equal(send(), "unanswered");
-    node.lone.nowMs += 1;
+    node.lone.nowMs += 2 * shortestMs + 1;
     // What is not authentic begins no term.
     assert.equal(node.take(forged, "multicast", attacker), "bad_seal");
     node.lone.nowMs += limits.probationMs;
   }
   assert.equal(node.gate.rejects.unanswered, 6 * 5);
+});
+
+test("what is sparse is opened in a rest as well, whoever floods beside", () => {
+  const node = new GuardedReplica();
+  const recordings = Array.from({ length: 20 }, (_, index) => new Recording(bootOf(index)));
+  const send = (recording: Recording) => node.take(recording.next(node), "multicast", attacker);
+  for (const recording of recordings) send(recording);
+  node.lone.nowMs += limits.probationMs;
+  let taken = 0;
+  const restMs = 0.5 * limits.probationRestMs;
+  for (let passed = 0; passed < restMs; passed += 10) {
+    for (const recording of recordings) if (send(recording) === "taken") taken += 1;
+    node.lone.nowMs += 10;
+  }
+  const most = limits.probationGlimpsesPerSecond * (1 + restMs / 1_000);
+  assert(taken > most / 2 && taken <= most, `${taken} of ${most}`);
+});
+
+test("rests are of different length, so that two that live do not miss each other in turns", () => {
+  const lengths = new Set<number>();
+  for (let boot = 0; boot < 5; boot++) {
+    const probation = new Probation(new Prng(boot));
+    probation.opened(bootOf(0), attacker, 0);
+    let rested = limits.probationMs;
+    const isAdmitted = () => probation.admits(bootOf(0), attacker, rested);
+    while (!(isAdmitted() && isAdmitted())) rested += 10;
+    assert(rested >= limits.probationMs + 0.5 * limits.probationRestMs);
+    assert(rested <= limits.probationMs + 1.5 * limits.probationRestMs + 10);
+    lengths.add(rested);
+  }
+  assert(lengths.size > 3, "each has drawn its own");
 });
 
 test("who was sent on in vain by somebody else is heard from where it is", () => {
@@ -128,7 +164,9 @@ test("who was sent on in vain by somebody else is heard from where it is", () =>
     node.take(seal(), "multicast", attacker);
     node.lone.pass(500);
   }
+  assert.equal(node.take(seal(), "multicast", attacker), "taken", "a glimpse");
   assert.equal(node.take(seal(), "multicast", attacker), "unanswered");
+  node.lone.pass(limits.proveEveryMs);
   node.meet(joiner, "joiner", "10.0.0.3:1");
   assert.equal(stateOf(node, joiner), "up");
 });
