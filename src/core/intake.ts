@@ -34,18 +34,18 @@ export class Intake {
   readonly #clock: HybridClock;
   readonly #outbox: Outbox;
   readonly #counters: Counters;
-  readonly #blurred: (id: string) => void;
+  readonly #written: (id: string) => void;
 
-  /** `blurred`: somebody has written to a session of which there is only a stub, or a part. */
+  /** `written`: somebody has a session, or a part, that this node had not, whatever it kept of it. */
   constructor(
     codec: DeltaCodec,
     store: Store,
     clock: HybridClock,
     outbox: Outbox,
     counters: Counters,
-    blurred: (id: string) => void,
+    written: (id: string) => void,
   ) {
-    this.#blurred = blurred;
+    this.#written = written;
     this.#codec = codec;
     this.#store = store;
     this.#clock = clock;
@@ -146,14 +146,12 @@ export class Intake {
       return "late";
     }
     if (delta.life?.alive === false || !this.#store.hasStub(delta.id)) {
-      const outcome = this.#apply(peer, delta, now, found);
-      if (outcome === "changed" && this.#store.lacksLife(delta.id)) this.#blurred(delta.id);
-      return outcome;
+      return this.#apply(peer, delta, now, found);
     }
     if (this.#isSkewed(peer, delta, now)) return "skewed";
     this.#counters.stream.stubDeltas += 1;
     this.#store.blur(delta);
-    this.#blurred(delta.id);
+    this.#written(delta.id);
     return "stub";
   }
 
@@ -201,6 +199,7 @@ export class Intake {
     }
     if (!applied.changed) return "known";
     this.#counters.stream.deltasApplied += 1;
+    this.#written(delta.id);
     // It may be too large for this node altogether.
     return applied.record.place === "none" ? "stub" : "changed";
   }

@@ -6,6 +6,7 @@ import { slotOf } from "../../src/core/store/expiry-wheel.ts";
 import { Tag } from "../../src/protocol/frames.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { type Hash64, hashId } from "../../src/session/fingerprint.ts";
+import { tagOf } from "../../src/session/stamp.ts";
 import { hashKey } from "../support/hash-key.ts";
 import {
   blockOf,
@@ -14,6 +15,7 @@ import {
   peerBoot,
   peerHeartbeat,
   startWallMs,
+  withReadyPeer,
 } from "../support/lone-replica.ts";
 import { onlyOf } from "../support/recording-outbox.ts";
 
@@ -117,6 +119,28 @@ test("all peers that are up together say that a session is gone, and then it is"
   assert.equal(lone.replica.knows("old"), true);
   assert.equal(lone.replica.get("old", lone.now), undefined);
   assert.equal(lone.replica.store.stubs.size, 0);
+});
+
+test("who lacked a session before it came may have it since, though it found no room here", () => {
+  const large = { bytesMax: 4_000, values: ["v".repeat(5_000)] };
+  const many = { countMax: 2, values: ["v", "v", "v"] };
+  for (const { values, ...room } of [large, many]) {
+    const lone = withReadyPeer(room);
+    const stamp = { time: lone.peerTime, tag: tagOf(peerBoot) };
+    assert.notEqual(lone.replica.fetch("old", stamp, lone.now), undefined);
+    lone.tick();
+    const { nonce } = onlyOf(lone.outbox.framesOf(Tag.fetch));
+    lone.receive({ tag: Tag.evicted, nonce });
+    assert.equal(ended(lone), undefined);
+    const ids = ["old", "a", "b"];
+    lone.receiveDeltas(1, ...values.map((value, at) => created(`${ids[at]}`, stamp.time, value)));
+    assert.equal(ended(lone), undefined);
+    assert.equal(lone.replica.store.hasStub("old"), true);
+    // Asked again, the peer says that it has not got it since.
+    lone.receive({ tag: Tag.evicted, nonce });
+    assert.equal(ended(lone), true);
+    assert.equal(lone.replica.store.hasStub("old"), false);
+  }
 });
 
 test("a node that sees nobody does not claim that a session is gone", () => {

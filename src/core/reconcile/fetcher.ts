@@ -150,7 +150,10 @@ export class Fetcher {
     return this.#store.has(id) && !this.#store.lacks(id);
   }
 
-  /** Somebody has written to this session, so what others said before does not count any more. */
+  /**
+   * A peer's write to this session came. Who said before to lack it may have got it as well: that
+   * does not count any more, also where this node had no room for it, or evicted it in this turn.
+   */
   changedElsewhere(id: string): void {
     if (this.#fetches.size === 0) return;
     for (const fetch of this.#fetches.values()) if (fetch.id === id) fetch.without.clear();
