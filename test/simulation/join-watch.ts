@@ -1,6 +1,6 @@
 import type { CoreEvent } from "../../src/core/outbox.ts";
 import type { Issued } from "./issued.ts";
-import { isOver, lifeKey, type ModelSession } from "./model.ts";
+import { expiryKey, isOver, lifeKey, type ModelSession } from "./model.ts";
 import type { Life, SimNode } from "./sim-node.ts";
 import { hold } from "./violation.ts";
 
@@ -50,8 +50,7 @@ export class JoinWatch {
       if (isOver(whole.forgetAtMs(node.retentionMs), wallMs, -2)) continue;
       if (isOver(model.forgetAtMs(node.retentionMs), wallMs, -2)) continue;
       if (this.#isAskedFor(node, id)) continue;
-      const known = node.life?.stores?.known(id);
-      const missing = known === undefined ? "all" : model.missingFrom(known);
+      const missing = this.#missing(node, id, model);
       const fact = () => `${node.label} lacks ${missing} of ${id} when it says it is in sync`;
       hold(missing === undefined, "in-sync-is-complete", fact);
     }
@@ -68,9 +67,28 @@ export class JoinWatch {
     if (life === undefined || life.replica.knows(id)) return false;
     const held = life.stores?.known(id);
     if (held === undefined && node.tiny) return true;
-    const hasEvicted = (donor: SimNode) =>
-      donor.life?.stores?.evictedSince(id, life.startedMs) !== undefined;
-    return !held?.cells.has(lifeKey) && this.#donorsOf(node).some(hasEvicted);
+    return !held?.cells.has(lifeKey) && this.#wasEvicted(node, id);
+  }
+
+  /**
+   * What the node lacks of what it is owed of a session; undefined: nothing. Once a donor that has
+   * evicted the session since hears that it is destroyed, it has a tombstone and nothing else to
+   * give: not how long the dead session would have lived, which no client can miss.
+   */
+  #missing(node: SimNode, id: string, model: ModelSession): string | undefined {
+    const known = node.life?.stores?.known(id);
+    if (known === undefined) return "all";
+    const missing = [...model.cells].filter((cell) => known.clone().joinCells([cell]));
+    const isEndOwed = !known.dead || !this.#wasEvicted(node, id);
+    return missing.find(([key]) => isEndOwed || key !== expiryKey)?.[0];
+  }
+
+  /** Whether a donor has evicted it since the node started. */
+  #wasEvicted(node: SimNode, id: string): boolean {
+    const sinceMs = node.life?.startedMs ?? Number.POSITIVE_INFINITY;
+    return this.#donorsOf(node).some(
+      ({ life }) => life?.stores?.evictedSince(id, sinceMs) !== undefined,
+    );
   }
 
   #donorsOf(joiner: SimNode): SimNode[] {
