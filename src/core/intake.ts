@@ -36,7 +36,7 @@ export class Intake {
   readonly #counters: Counters;
   readonly #written: (id: string) => void;
 
-  /** `written`: somebody has a session, or a part, that this node had not, whatever it kept of it. */
+  /** `written`: somebody has of a session what this node had not, whatever it kept of that. */
   constructor(
     codec: DeltaCodec,
     store: Store,
