@@ -179,8 +179,11 @@ export class Dispatch {
   #onAck(peer: Peer, nonce: number): void {
     const { monotonicMs } = this.#now;
     const isUp = this.#to.peers.onAck(peer, nonce, monotonicMs);
-    if (peer.trusted) peer.incoming.open(monotonicMs);
-    if (isUp && peer.helloWaits) this.#answerHello(peer);
+    const hasSent = peer.trusted && peer.incoming.open(monotonicMs);
+    // Who joins is given what was sent before; who has joined met the peer late, and maybe it him.
+    const isLate = hasSent && this.#to.join.phase !== "joining";
+    if (isLate) this.#to.antiEntropy.metLate(peer, monotonicMs);
+    if (isUp && (isLate || peer.helloWaits)) this.#answerHello(peer);
   }
 
   #onHeartbeat(peer: Peer, heartbeat: Heartbeat): void {

@@ -243,6 +243,8 @@ export const limits = {
   creditMissingMax: 256,
   /** Root digests must differ this long before a round starts: repair has its chance first. */
   mismatchMs: 1_500,
+  /** Not so where a peer had sent something before this node, which has joined, heard of it. */
+  lateMismatchMs: 250,
   roundEveryMs: 1_000,
   /** Rounds with a peer that bring nothing new become rarer, up to this. */
   roundEveryMsMax: 60_000,

@@ -218,3 +218,19 @@ test("what was announced before any number came does not start the stream", () =
   stream.open(0);
   assert.deepEqual([stream.missingCount, stream.highest], [2, 9]);
 });
+
+test("a stream tells once, when it is opened, that it starts later than for its sender", () => {
+  const opened = (...noted: number[]) => {
+    const stream = new IncomingStream(new Prng(1));
+    for (const sequence of noted) stream.note(sequence);
+    return stream.open(0);
+  };
+  assert.deepEqual([opened(), opened(2, 1), opened(2, 3)], [false, false, true]);
+  for (const announced of [0, 1]) {
+    const stream = new IncomingStream(new Prng(1));
+    stream.noteAnnounced(announced);
+    assert.equal(stream.open(0), announced > 0);
+    stream.note(9);
+    assert.equal(stream.open(0), false, "what it sent meanwhile is asked for");
+  }
+});

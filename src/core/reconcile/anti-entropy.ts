@@ -80,6 +80,16 @@ export class AntiEntropy {
     peer.compareSoon();
   }
 
+  /**
+   * What the peer sent before this node heard of it repair does not bring. A round waits only until
+   * the peer knows this node, too.
+   */
+  metLate(peer: Peer, nowMs: number): void {
+    if (this.#isEqual(peer)) return;
+    const sinceMs = nowMs + limits.lateMismatchMs - limits.mismatchMs;
+    peer.mismatchSinceMs = Math.min(peer.mismatchSinceMs, sinceMs);
+  }
+
   /** This node leaves soon, and what only it has goes with it: repair gets less time. */
   hurry(): void {
     this.#patienceMs = limits.leaveMismatchMs;

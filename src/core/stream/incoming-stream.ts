@@ -75,15 +75,20 @@ export class IncomingStream {
     this.#notedHighest = Math.max(this.#notedHighest, sequence);
   }
 
-  /** The stream is taken in from now on; what was noted is asked for like what is lost. */
-  open(nowMs: number): void {
-    if (this.#notedHighest < 0) return;
-    if (this.#highest < 0) {
+  /**
+   * The stream is taken in from now on; what was noted is asked for like what is lost. True: it
+   * starts for us later than for its sender, and what came before will not be asked for.
+   */
+  open(nowMs: number): boolean {
+    if (this.#notedHighest < 0) return false;
+    const isFirst = this.#highest < 0;
+    if (isFirst) {
       this.#baseline = this.#notedFirst;
       this.#highest = this.#notedFirst - 1;
     }
     this.announce(this.#notedHighest, nowMs);
     this.#notedHighest = -1;
+    return isFirst && this.#baseline > 1;
   }
 
   /** The peer says that it has sent all numbers up to this one. */
