@@ -26,7 +26,10 @@ export class Counters {
     lingered: 0,
     missesSent: 0,
     missesReceived: 0,
+    /** Asked for too often in vain, or too old to be repeated. */
     sequencesLost: 0,
+    /** Not asked for any more, as who sent them went meanwhile. */
+    sequencesAbandoned: 0,
     foreignBoot: 0,
     /** Not sent for want of rate: left to the next ask. */
     repairsDeferred: 0,

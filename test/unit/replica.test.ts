@@ -257,6 +257,16 @@ test("a loss that the sender can no longer repair starts a round of anti-entropy
   assert.deepEqual([naks.missesReceived, naks.sequencesLost, reconcile.rounds], [1, 2, 1]);
 });
 
+test("what a peer owed when it left is counted apart from what repair gave up", () => {
+  const lone = withReadyPeer();
+  lone.receive(peerHeartbeat({ sequence: 1 }));
+  lone.receiveDeltas(4, created("four", lone.peerTime));
+  lone.receive({ tag: Tag.leave });
+  lone.pass(100);
+  const { naks } = lone.replica.counters;
+  assert.deepEqual([naks.sent, naks.sequencesAbandoned, naks.sequencesLost], [0, 3, 0]);
+});
+
 test("a difference that lasts starts a round, one that repair clears in time does not", () => {
   const lone = new LoneReplica();
   lone.settle();

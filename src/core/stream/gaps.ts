@@ -52,7 +52,7 @@ export class Gaps {
 
   #ask(peer: Peer, nowMs: number): void {
     // Who went meanwhile, or has still to show that it lives, is not asked.
-    if (!peer.trusted) peer.incoming.abandon();
+    const abandoned = peer.trusted ? 0 : peer.incoming.abandon();
     const ranges = peer.incoming.takeDue(nowMs);
     if (ranges.length > 0) {
       this.#counters.naks.sent += 1;
@@ -61,7 +61,8 @@ export class Gaps {
     }
     const lost = peer.incoming.takeLost();
     const dropped = peer.reassembly.takeDropped();
-    this.#counters.naks.sequencesLost += lost;
+    this.#counters.naks.sequencesAbandoned += abandoned;
+    this.#counters.naks.sequencesLost += lost - abandoned;
     this.#counters.stream.reassembliesDropped += dropped;
     if (lost + dropped > 0) this.#onLost(peer);
   }

@@ -130,9 +130,11 @@ export class IncomingStream {
     return this.#missing.size < missing;
   }
 
-  /** What is missing will not be asked for. */
-  abandon(): void {
+  /** What is missing will not be asked for. How many numbers that are. */
+  abandon(): number {
+    const missing = this.#missing.size;
     for (const sequence of this.#missing) this.#giveUp(sequence);
+    return missing;
   }
 
   /** What came under this number, or should have, has not become part of this node's state. */
