@@ -176,7 +176,7 @@ export class Replica {
   leave(now: Now): void {
     this.#now = now;
     this.#join.leave();
-    this.#antiEntropy.hurry();
+    this.#antiEntropy.hurry(this.peers);
     this.#departure.begin(now.monotonicMs);
   }
 

@@ -91,6 +91,10 @@ function demandOrder(limits: Limits): void {
     "who is heard for the first time says its name, and is pinged, several times in its term",
   );
   assert(
+    limits.leaveMsMax > limits.leaveMismatchMs + 3 * limits.leaveHelloMs,
+    "a node that leaves has time for a round with who lacks something",
+  );
+  assert(
     limits.copiesLeaseMs > 2 * limits.copiesEveryMs,
     "a lease outlives one request for the next that is lost",
   );

@@ -292,6 +292,25 @@ test("a node that leaves begins a round with a peer who lacks something, and soo
   assert.deepEqual([lone.replica.counters.reconcile.rounds, lone.replica.hasLeft], [1, false]);
 });
 
+test("a node that leaves compares with all who lack something, whenever the last round was", () => {
+  const lone = withReadyPeer();
+  const differs = (number: number) => {
+    const heartbeat = peerHeartbeat({ name: `peer-${number}`, digest: { high: 1, low: number } });
+    lone.receiveFrom(`00000000aaaa00000000001${number}`, `p:${number}`, "unicast", heartbeat);
+  };
+  differs(1);
+  lone.pass(limits.mismatchMs);
+  assert.equal(lone.replica.counters.reconcile.rounds, 1);
+  for (const number of [1, 2, 3]) differs(number);
+  lone.replica.leave(lone.now);
+  lone.pass(limits.leaveMismatchMs + 2 * limits.leaveHelloMs);
+  const asked = lone.outbox.sent.filter(({ frames }) => frames.some((f) => f.tag === Tag.digest));
+  assert.deepEqual(
+    asked.map(({ to }) => to),
+    ["p:1", "p:1", "p:2", "p:3"],
+  );
+});
+
 /** Rounds for so many seconds with a peer whose state is not taken in; when they began. */
 function fruitlessRounds(lone: LoneReplica, seconds: number): number[] {
   const roundsMs: number[] = [];

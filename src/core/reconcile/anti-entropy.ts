@@ -46,6 +46,7 @@ export class AntiEntropy {
   readonly #outbox: Outbox;
   readonly #counters: Counters;
   #nextRoundMs = 0;
+  #everyMs: number = limits.roundEveryMs;
   #patienceMs: number = limits.mismatchMs;
 
   constructor(
@@ -90,16 +91,22 @@ export class AntiEntropy {
     peer.mismatchSinceMs = Math.min(peer.mismatchSinceMs, sinceMs);
   }
 
-  /** This node leaves soon, and what only it has goes with it: repair gets less time. */
-  hurry(): void {
+  /**
+   * This node leaves soon, and what only it has goes with it: repair gets less time, and who lacks
+   * something does not wait for its turn.
+   */
+  hurry(peers: PeerTable): void {
     this.#patienceMs = limits.leaveMismatchMs;
+    this.#everyMs = limits.leaveHelloMs;
+    this.#nextRoundMs = 0;
+    for (const peer of peers.all()) peer.compareSoon();
   }
 
   tick(peers: PeerTable, nowMs: number): void {
     if (nowMs < this.#nextRoundMs) return;
     const peer = this.#mismatched(peers, nowMs);
     if (peer === undefined) return;
-    this.#nextRoundMs = nowMs + limits.roundEveryMs;
+    this.#nextRoundMs = nowMs + this.#everyMs;
     peer.nextRoundMs = nowMs + peer.roundPauseMs;
     if (!this.#mayCompare(peer, nowMs)) return;
     this.#counters.reconcile.rounds += 1;
