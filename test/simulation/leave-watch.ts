@@ -128,6 +128,9 @@ export class LeaveWatch {
       twoUpMs,
       one.inbox.troubledMs,
       two.inbox.troubledMs,
+      // Before, one may have refused what the other wrote.
+      one.clockSetMs,
+      two.clockSetMs,
       network.troubledMs(one.index, two.index),
       network.troubledMs(two.index, one.index),
     );

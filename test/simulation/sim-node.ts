@@ -91,6 +91,8 @@ export class SimNode implements Outbox {
    * they refuse until time has caught up; or it was set back.
    */
   tainted = false;
+  /** When its clock was set last, whatever it showed before. */
+  clockSetMs = 0;
 
   constructor(world: World, index: number) {
     this.#world = world;
@@ -253,7 +255,8 @@ export class SimNode implements Outbox {
     replica.start(this.clock.at(nowMs));
     if (options.paths.seeds) {
       const addresses = Array.from({ length: options.nodes }, (_, index) => `node:${index}:0`);
-      replica.setSeeds(addresses, this.clock.at(nowMs));
+      // As the driver: a node does not greet itself.
+      replica.setSeeds(addresses.toSpliced(this.index, 1), this.clock.at(nowMs));
     }
     this.wake();
   }
@@ -309,6 +312,7 @@ export class SimNode implements Outbox {
     const { nowMs, trace } = this.#world;
     const beforeMs = this.clock.aheadMs(nowMs);
     change(this.clock);
+    this.clockSetMs = nowMs;
     const aheadMs = this.clock.aheadMs(nowMs);
     trace.note(nowMs, "clock", this.index, Math.round(aheadMs * 1_000));
     const back = aheadMs < beforeMs - limits.clockDriftMsMax;

@@ -23,6 +23,8 @@ export const idleBytesPerSecondMax = 300;
 const idleBytesPerSecondAndWay = 195;
 /** And there for the seals of two heartbeats a second, and the names of the keys in them. */
 const idleSealBytesPerSecondAndWay = 40;
+/** And to each configured peer that is away: a sealed heartbeat every five seconds. */
+const idleBytesPerSecondAndSeedAway = 40;
 
 /** Each number that was lost or late is asked for this often, and each ask may be answered. */
 const repairsPerLossMax = limits.nakTriesMax;
@@ -246,6 +248,8 @@ export function checkIdleTraffic(
 ): void {
   const forSeals = demands.options.seal === null ? 0 : idleSealBytesPerSecondAndWay;
   const perWay = idleBytesPerSecondAndWay + forSeals;
+  const away = demands.nodes.filter(({ serving }) => !serving).length;
+  const forSeeds = demands.options.paths.seeds ? away * idleBytesPerSecondAndSeedAway : 0;
   for (const node of correctNodes(demands.nodes)) {
     const then = before.get(node);
     if (then === undefined) continue;
@@ -253,7 +257,7 @@ export function checkIdleTraffic(
     const fact = () => `${node.label} sends ${Math.round(bytes)} octets a second`;
     // One that was needed at the start may have been given up since.
     const ways = Math.max(then.ways, waysOf(node));
-    hold(bytes <= idleBytesPerSecondMax + ways * perWay, idle, fact);
+    hold(bytes <= idleBytesPerSecondMax + ways * perWay + forSeeds, idle, fact);
     const rounds = node.life.replica.counters.reconcile.rounds - then.rounds;
     hold(rounds === 0, idle, () => `${node.label} began ${rounds} rounds`);
   }
