@@ -5,6 +5,7 @@ import { hold } from "./violation.ts";
 export class Issued {
   readonly #contents = new Map<string, string>();
   readonly #joins = new Map<string, ModelSession>();
+  readonly #ended = new Map<string, ModelSession[]>();
   readonly #writes = new Map<string, (readonly (readonly [string, Cell])[])[]>();
 
   /** A client's write. Its stamp must be new for each component. */
@@ -25,6 +26,19 @@ export class Issued {
   restamped(id: string, cells: readonly (readonly [string, Cell])[]): void {
     for (const [key, cell] of cells) this.#contents.set(nameOf(id, key, cell), cell.content);
     this.#note(id, cells);
+  }
+
+  /** A node has held this, and forgotten it at its end. */
+  ended(id: string, model: ModelSession): void {
+    const ended = this.#ended.get(id);
+    if (ended === undefined) this.#ended.set(id, [model]);
+    else ended.push(model);
+  }
+
+  /** Whether some node has held all of this, or what came later, until its end. */
+  hasEnded(id: string, model: ModelSession): boolean {
+    const ended = this.#ended.get(id) ?? [];
+    return ended.some((state) => model.missingFrom(state) === undefined);
   }
 
   /** A state together with each write to the session, by whomever, that changes it. */

@@ -224,9 +224,9 @@ export class SimNode implements Outbox {
       new Prng(this.#world.boots.uint32()),
     );
     const watched = options.profile !== "unsealed";
-    const { label, tiny: mayEvict, retentionMs: tombstoneRetentionMs } = this;
+    const { label, foreign, tiny: mayEvict, retentionMs: tombstoneRetentionMs } = this;
     const clockWasWrong = () => this.tainted;
-    const watch = { label, tombstoneRetentionMs, mayEvict, clockWasWrong };
+    const watch = { label, foreign, tombstoneRetentionMs, mayEvict, clockWasWrong };
     const ring = this.#ring;
     const sealed = clusterIdentity(identity.name, secret);
     const codec = new DatagramCodec(boot, ring === undefined ? identity : sealed, ring);

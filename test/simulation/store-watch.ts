@@ -24,6 +24,8 @@ export interface WatchOptions {
   readonly tombstoneRetentionMs: number;
   /** The node is too small for the workload: it may lose records, nobody else may. */
   readonly mayEvict: boolean;
+  /** It is no member of the cluster: what it has seen has come to an end there only. */
+  readonly foreign: boolean;
   /** The node's clock was set back: what it schedules meanwhile comes up late or early. */
   clockWasWrong(): boolean;
 }
@@ -281,6 +283,8 @@ export class StoreWatch {
       }
       const rule = model.dead ? "tombstone-kept" : "kept-until-its-end";
       hold(mayEvict || isOver(endMs, wallMs), rule, () => `${label} forgot ${id} early`);
+      const counts = !this.#options.foreign && !this.#options.clockWasWrong();
+      if (counts && isOver(endMs, wallMs)) this.#issued.ended(id, model);
       this.#shadows.delete(id);
     }
   }
