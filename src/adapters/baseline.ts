@@ -1,13 +1,9 @@
-/** The attributes of a session by name, each as JSON. */
-export type Parts = ReadonlyMap<string, string>;
+import { Composite, Json, type Part, type Parts } from "./parts.ts";
 
 export interface Changes {
   readonly set: Parts;
   readonly unset: readonly string[];
 }
-
-/** Whether two texts of the attribute of that name say the same, though they differ. */
-export type Likeness = (name: string, before: string, after: string) => boolean;
 
 /**
  * - `stored`: it was loaded or saved, and the baseline knows what it held;
@@ -18,7 +14,7 @@ export type Likeness = (name: string, before: string, after: string) => boolean;
 export type Standing = "stored" | "absent" | "unknown" | "lost";
 
 /** No JSON text is empty, so this differs from each. */
-const distrusted = "";
+const distrusted = new Json("");
 
 /**
  * What one request knows to be stored of its session, so that it can send what it changed and
@@ -29,20 +25,18 @@ export class Baseline {
   standing: Standing;
   /** The idle time that the session was stored with, as far as it is known. */
   idleMs: number | undefined;
-  readonly #parts: Map<string, string>;
-  readonly #isAlike: Likeness;
+  readonly #parts: Map<string, Part>;
 
+  /** Keeps the `parts` that are known, and changes them. */
   constructor(
     id: string,
     standing: Standing,
-    isAlike: Likeness,
-    known: { readonly parts?: Parts; readonly idleMs?: number | undefined } = {},
+    known: { readonly parts?: Map<string, Part>; readonly idleMs?: number | undefined } = {},
   ) {
     this.id = id;
     this.standing = standing;
     this.idleMs = known.idleMs;
-    this.#parts = new Map(known.parts);
-    this.#isAlike = isAlike;
+    this.#parts = known.parts ?? new Map();
   }
 
   /** Attributes that the framework did not take into its session object were not removed by it. */
@@ -51,26 +45,26 @@ export class Baseline {
   }
 
   /** What is known, with one attribute as it is now. */
-  partsWith(name: string, text: string): Parts {
-    return new Map(this.#parts).set(name, text);
+  partsWith(name: string, part: Part): Parts {
+    return new Map(this.#parts).set(name, part);
   }
 
   /** Whether the attribute is stored as it is now, or says the same. */
-  holds(name: string, text: string): boolean {
+  holds(name: string, part: Part): boolean {
     const before = this.#parts.get(name);
-    if (before === text) return true;
-    return before !== undefined && before !== distrusted && this.#isAlike(name, before, text);
+    if (before === part) return true;
+    return before instanceof Composite && part instanceof Composite && part.isLike(before);
   }
 
   changesTo(parts: Parts): Changes {
-    const set = [...parts].filter(([name, text]) => !this.holds(name, text));
+    const set = [...parts].filter(([name, part]) => !this.holds(name, part));
     const unset = [...this.#parts.keys()].filter((name) => !parts.has(name));
     return { set: new Map(set), unset };
   }
 
   /** The changes are on their way; a second save of this request need not send them again. */
   sent({ set, unset }: Changes): void {
-    for (const [name, text] of set) this.#parts.set(name, text);
+    for (const [name, part] of set) this.#parts.set(name, part);
     for (const name of unset) this.#parts.delete(name);
   }
 
@@ -78,18 +72,4 @@ export class Baseline {
   failed({ set, unset }: Changes): void {
     for (const name of [...set.keys(), ...unset]) this.#parts.set(name, distrusted);
   }
-}
-
-/** Throws a TypeError for what JSON cannot hold (a bigint, a cycle). */
-export function partsOf(session: object): Map<string, string> {
-  const parts = new Map<string, string>();
-  for (const [name, value] of Object.entries(session)) {
-    const text: string | undefined = JSON.stringify(value);
-    if (text !== undefined) parts.set(name, text);
-  }
-  return parts;
-}
-
-export function valuesOf(parts: Parts): Record<string, unknown> {
-  return Object.fromEntries([...parts].map(([name, text]) => [name, JSON.parse(text)]));
 }

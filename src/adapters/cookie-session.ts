@@ -1,3 +1,5 @@
+import { Composite, type Part, partOf } from "./parts.ts";
+
 /** A session as express-session and @fastify/session hand it to stores and take it back. */
 export interface StoredSession {
   cookie?: object;
@@ -16,8 +18,8 @@ const touchedMs = 1_000;
 const graceMs = 1_000;
 /** The frameworks compute a length from two readings of the clock, so it comes out a bit short. */
 const driftMs = 50;
-/** In the JSON of a cookie; within a string each quote has a backslash before it. */
-const moving = /"(?:expires|originalExpires|originalMaxAge)":(?:"[^"]*"|[^,}]*),?/g;
+/** Of a cookie: they move with every request, or may be off by what the clock went on. */
+const moving: ReadonlySet<string> = new Set(["expires", "originalExpires", "originalMaxAge"]);
 /** The longest that the client takes: `limits.durationMsMax`, which a test holds this to. */
 const durationMsMax = 315_360_000_000;
 
@@ -84,14 +86,57 @@ export function storedLengthOf(session: object): number | undefined {
 }
 
 /**
- * The end of the cookie moves with every request: a touch, not a change of the session. Texts are
- * compared, since this is done for each request too.
+ * A cookie whose end has moved says the same as before: that is a touch, not a change of the
+ * session. This is looked at for each request, so the text is made only of one that is stored.
  */
-export function isCookieAlike(name: string, before: string, after: string): boolean {
-  if (name !== "cookie" || steady(before) !== steady(after)) return false;
-  const [lengthBefore, lengthAfter] = [lengthIn(before), lengthIn(after)];
-  if (lengthBefore === undefined || lengthAfter === undefined) return false;
-  return isNear(lengthAfter, lengthBefore, driftMs);
+class CookieFields extends Composite {
+  readonly #fields: Fields;
+
+  constructor(fields: Fields) {
+    super();
+    this.#fields = fields;
+  }
+
+  get text(): string {
+    return JSON.stringify(this.#fields);
+  }
+
+  override isLike(other: Composite): boolean {
+    return (
+      (other instanceof CookieFields && this.#hasOnlyMoved(other.#fields)) || super.isLike(other)
+    );
+  }
+
+  #hasOnlyMoved(before: Fields): boolean {
+    const now = this.#fields;
+    const [length, lengthBefore] = [now.originalMaxAge, before.originalMaxAge];
+    if (typeof length !== "number" || typeof lengthBefore !== "number") return false;
+    return isNear(length, lengthBefore, driftMs) && holds(now, before) && holds(before, now);
+  }
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What the frameworks' sessions consist of; see `partsOf`. */
+export function partWithCookie(name: string, value: unknown): Part | undefined {
+  if (name !== "cookie" || !isObject(value)) return partOf(name, value);
+  const { toJSON } = value;
+  const fields: unknown = typeof toJSON === "function" ? toJSON.call(value) : { ...value };
+  return isObject(fields) && isFlat(fields) ? new CookieFields(fields) : partOf(name, value);
+}
+
+/** Whether nothing in it could be changed later but what moves anyway. */
+function isFlat(fields: Fields): boolean {
+  for (const name in fields) if (isObject(fields[name]) && !moving.has(name)) return false;
+  return true;
+}
+
+/** Whether all that one says beside its end the other says, too. */
+function holds(one: Fields, other: Fields): boolean {
+  for (const name in other) {
+    if (one[name] !== other[name] && !moving.has(name)) return false;
+  }
+  return true;
 }
 
 export function isCookieSecure(session: unknown): boolean {
@@ -102,18 +147,9 @@ function cookieOf(session: object): CookieData {
   return "cookie" in session && isObject(session.cookie) ? session.cookie : {};
 }
 
-function steady(text: string): string {
-  return text.replace(moving, "").replace(/,\}$/, "}");
-}
-
-function lengthIn(text: string): number | undefined {
-  const length = /"originalMaxAge":([\d.]+)/.exec(text)?.[1];
-  return length === undefined ? undefined : Number(length);
-}
-
 function timeOf(expires: unknown): number | undefined {
   if (!(expires instanceof Date) && typeof expires !== "string") return undefined;
-  const timeMs = new Date(expires).getTime();
+  const timeMs = typeof expires === "string" ? Date.parse(expires) : expires.getTime();
   return Number.isNaN(timeMs) ? undefined : timeMs;
 }
 

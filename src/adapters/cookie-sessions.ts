@@ -1,19 +1,15 @@
 import type { Session } from "../client/connect.ts";
-import { Baseline, partsOf, type Standing } from "./baseline.ts";
+import { Baseline } from "./baseline.ts";
 import type { Visit } from "./consistency.ts";
 import {
   fromStored,
   idleMsOf,
-  isCookieAlike,
+  partWithCookie,
   type StoredSession,
   storedLengthOf,
 } from "./cookie-session.ts";
+import { Composite, partsOf } from "./parts.ts";
 import type { SessionEngine } from "./session-engine.ts";
-
-/** Of a session of which nothing is known to be stored. */
-export function baselineOf(id: string, standing: Exclude<Standing, "stored">): Baseline {
-  return new Baseline(id, standing, isCookieAlike);
-}
 
 /** The sessions of frameworks that hand their stores a session with its cookie in it. */
 export class CookieSessions {
@@ -30,13 +26,13 @@ export class CookieSessions {
   ): Promise<{ session: StoredSession | undefined; baseline: Baseline } | undefined> {
     const loaded = await this.#engine.load(id, visit);
     if (loaded === "none") return undefined;
-    if (loaded === "lost") return { session: undefined, baseline: baselineOf(id, "lost") };
+    if (loaded === "lost") return { session: undefined, baseline: new Baseline(id, "lost") };
     const session = this.restore(loaded);
     const known = {
-      parts: partsOf(session),
+      parts: partsOf(session, partWithCookie),
       idleMs: storedLengthOf(session) ?? this.#engine.idleMs,
     };
-    return { session, baseline: new Baseline(id, "stored", isCookieAlike, known) };
+    return { session, baseline: new Baseline(id, "stored", known) };
   }
 
   restore({ attributes, expiresAt }: Session): StoredSession {
@@ -44,7 +40,7 @@ export class CookieSessions {
   }
 
   async save(baseline: Baseline, session: object): Promise<void> {
-    const parts = partsOf(session);
+    const parts = partsOf(session, partWithCookie);
     if (baseline.standing === "lost") parts.delete("cookie");
     await this.#engine.save(baseline, parts, this.#idleMsOf(baseline, session));
   }
@@ -52,11 +48,12 @@ export class CookieSessions {
   /** Frameworks see no change in a cookie that is to live longer; it is stored all the same. */
   async touch(baseline: Baseline, session: object): Promise<void> {
     const idleMs = this.#idleMsOf(baseline, session);
-    const cookie: unknown = Reflect.get(session, "cookie");
-    const text = cookie ? JSON.stringify(cookie) : undefined;
+    const cookie = partWithCookie("cookie", Reflect.get(session, "cookie"));
     const isChanged =
-      baseline.standing === "stored" && text !== undefined && !baseline.holds("cookie", text);
-    if (isChanged) await this.#engine.save(baseline, baseline.partsWith("cookie", text), idleMs);
+      baseline.standing === "stored" &&
+      cookie instanceof Composite &&
+      !baseline.holds("cookie", cookie);
+    if (isChanged) await this.#engine.save(baseline, baseline.partsWith("cookie", cookie), idleMs);
     else await this.#engine.touch(baseline, idleMs);
   }
 

@@ -1,8 +1,8 @@
-import type { Baseline } from "./baseline.ts";
+import { Baseline } from "./baseline.ts";
 import { type Callback, type ResultCallback, settle, settleDone } from "./callback.ts";
 import { setCookieHeader, type Visit } from "./consistency.ts";
 import { isCookieSecure, type StoredSession } from "./cookie-session.ts";
-import { baselineOf, CookieSessions } from "./cookie-sessions.ts";
+import { CookieSessions } from "./cookie-sessions.ts";
 import { loadExpressStore } from "./express-base.ts";
 import {
   beforeHeaders,
@@ -144,7 +144,7 @@ export class SessioncastStore extends ExpressStore {
       this.#requireVisit(request);
       generate?.(request);
       const { session, sessionID: id = "" } = request;
-      if (session) this.#baselines.set(session, baselineOf(id, "absent"));
+      if (session) this.#baselines.set(session, new Baseline(id, "absent"));
     };
   }
 
@@ -187,7 +187,7 @@ export class SessioncastStore extends ExpressStore {
 
   #baselineOf(id: string, session: object): Baseline {
     const baseline = this.#baselines.get(session);
-    return baseline?.id === id ? baseline : baselineOf(id, "unknown");
+    return baseline?.id === id ? baseline : new Baseline(id, "unknown");
   }
 
   /** An empty session that keeps the id, so that the browser keeps its cookie. */

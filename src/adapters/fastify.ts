@@ -3,7 +3,7 @@ import { Baseline } from "./baseline.ts";
 import { type Callback, type ResultCallback, settle, settleDone } from "./callback.ts";
 import { setCookieHeader, type Visit } from "./consistency.ts";
 import { isCookieSecure, type StoredSession } from "./cookie-session.ts";
-import { baselineOf, CookieSessions } from "./cookie-sessions.ts";
+import { CookieSessions } from "./cookie-sessions.ts";
 import { SessionEngine, type StoreOptions } from "./session-engine.ts";
 
 export type { StoredSession } from "./cookie-session.ts";
@@ -133,7 +133,7 @@ export class SessioncastStore extends EventEmitter {
 
   #baselineOf(id: string, session: object): Baseline {
     const found = this.#baselines.get(session) ?? carriedBy(session);
-    return found?.id === id ? found : baselineOf(id, "unknown");
+    return found?.id === id ? found : new Baseline(id, "unknown");
   }
 
   #enter(request: Request, next: Done): void {

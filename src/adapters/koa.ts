@@ -1,7 +1,8 @@
 import { EventEmitter } from "node:events";
-import { Baseline, partsOf } from "./baseline.ts";
+import { Baseline } from "./baseline.ts";
 import type { Visit } from "./consistency.ts";
 import { withoutPrototype } from "./cookie-session.ts";
+import { partsOf } from "./parts.ts";
 import { SessionEngine, type StoreOptions } from "./session-engine.ts";
 
 export type SessioncastStoreOptions = StoreOptions;
@@ -67,11 +68,11 @@ export class SessioncastStore extends EventEmitter {
     const loaded = await this.#engine.load(key, this.#visitOf(ctx));
     this.#answer(ctx, key);
     if (loaded === "none" || loaded === "lost") {
-      this.#remember(ctx, new Baseline(key, loaded === "none" ? "absent" : "lost", isEqual));
+      this.#remember(ctx, new Baseline(key, loaded === "none" ? "absent" : "lost"));
       return loaded === "none" ? undefined : ({} as S);
     }
     const { attributes, expiresAt } = loaded;
-    const baseline = new Baseline(key, "stored", isEqual, {
+    const baseline = new Baseline(key, "stored", {
       parts: partsOf(attributes),
       idleMs: this.#idleMsOf(lengthOf(attributes)),
     });
@@ -91,7 +92,7 @@ export class SessioncastStore extends EventEmitter {
     { ctx }: Circumstances = {},
   ): Promise<void> {
     this.#visitOf(ctx);
-    const baseline = this.#baselineOf(ctx, key) ?? new Baseline(key, "unknown", isEqual);
+    const baseline = this.#baselineOf(ctx, key) ?? new Baseline(key, "unknown");
     this.#remember(ctx, baseline);
     const parts = partsOf(session);
     parts.delete(endName);
@@ -104,7 +105,7 @@ export class SessioncastStore extends EventEmitter {
     this.#visitOf(ctx);
     await this.#engine.destroy(key);
     // What this request stores under the same key from now on is a new session.
-    this.#remember(ctx, new Baseline(key, "absent", isEqual));
+    this.#remember(ctx, new Baseline(key, "absent"));
     this.#answer(ctx, key);
   }
 
@@ -151,11 +152,6 @@ export class SessioncastStore extends EventEmitter {
       ...(cookie.value === "" ? { expires: new Date(0) } : {}),
     });
   }
-}
-
-/** Texts that differ say something else. */
-function isEqual(): boolean {
-  return false;
 }
 
 function isTakenOver(name: string): boolean {

@@ -7,13 +7,14 @@ import {
   SessioncastError,
   type WriteResult,
 } from "../client/connect.ts";
-import { type Baseline, type Changes, type Parts, valuesOf } from "./baseline.ts";
+import type { Baseline, Changes } from "./baseline.ts";
 import {
   type CompanionCookie,
   Consistency,
   type ConsistencyOptions,
   type Visit,
 } from "./consistency.ts";
+import { type Parts, valuesOf } from "./parts.ts";
 import { RecentMap } from "./recent-map.ts";
 import { Turns } from "./turns.ts";
 
@@ -176,9 +177,17 @@ export class SessionEngine {
     }
   }
 
-  async #read(id: string, visit: Visit | undefined): Promise<Session | undefined> {
+  #read(id: string, visit: Visit | undefined): Promise<Session | undefined> {
     const stamps = visit ? (this.consistency?.atLeast(visit, id, Date.now()) ?? []) : [];
     if (visit === undefined || stamps.length === 0) return this.client.get(id, ownCopy);
+    return this.#readAfter(id, visit, stamps);
+  }
+
+  async #readAfter(
+    id: string,
+    visit: Visit,
+    stamps: readonly string[],
+  ): Promise<Session | undefined> {
     try {
       return await this.#readAll(id, stamps);
     } catch (error) {

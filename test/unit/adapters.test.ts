@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Baseline, partsOf } from "../../src/adapters/baseline.ts";
+import { Baseline } from "../../src/adapters/baseline.ts";
 import { Consistency, setCookieHeader } from "../../src/adapters/consistency.ts";
-import { fromStored, idleMsOf, isCookieAlike } from "../../src/adapters/cookie-session.ts";
+import { fromStored, idleMsOf, partWithCookie } from "../../src/adapters/cookie-session.ts";
+import { partsOf, valuesOf } from "../../src/adapters/parts.ts";
 import { RecentMap } from "../../src/adapters/recent-map.ts";
 import { limits } from "../../src/protocol/limits.ts";
 
@@ -29,7 +30,7 @@ test("a recent map holds what was set lately, and no more than twice as much", (
 
 test("a baseline tells what was changed, added and removed, once", () => {
   const before = partsOf({ same: [1, { a: 1 }], changed: { a: 1 }, removed: 1, none: undefined });
-  const baseline = new Baseline("s", "stored", () => false, { parts: before });
+  const baseline = new Baseline("s", "stored", { parts: before });
   const after = partsOf({ same: [1, { a: 1 }], changed: { a: 2 }, added: null });
   const changes = baseline.changesTo(after);
   assert.deepEqual([...changes.set.keys()], ["changed", "added"]);
@@ -63,20 +64,57 @@ test("how long a session lives is told by its cookie", () => {
 });
 
 test("a cookie that only moves its end is the same cookie", () => {
-  const cookie = { originalMaxAge: 60_000, expires: at(60_000), path: "/", secure: true };
-  const isAlike = (other: object) =>
-    isCookieAlike("cookie", JSON.stringify(cookie), JSON.stringify({ ...cookie, ...other }));
-  assert(isAlike({ expires: at(90_000), originalMaxAge: 59_999, originalExpires: at(60_000) }));
-  assert(!isAlike({ originalMaxAge: 90_000 }));
-  assert(!isAlike({ originalMaxAge: null, expires: null }));
-  assert(!isAlike({ secure: false }));
-  assert(!isAlike({ domain: "example.org" }));
-  const forged = { ...cookie, domain: ',"expires":"x"' };
-  assert(!isCookieAlike("cookie", JSON.stringify(cookie), JSON.stringify(forged)));
-  const other = { ...forged, domain: ',"expires":"y"' };
-  assert(!isCookieAlike("cookie", JSON.stringify(forged), JSON.stringify(other)));
-  assert(!isCookieAlike("other", "{}", "{ }"));
-  assert(!isCookieAlike("cookie", "1", "2"));
+  const stored = { originalMaxAge: 60_000, expires: at(60_000), path: "/", secure: true };
+  const isAlike = (now: unknown, before: unknown = stored) => {
+    const baseline = new Baseline("s", "stored", {
+      parts: partsOf({ cookie: before }, partWithCookie),
+    });
+    return baseline.changesTo(partsOf({ cookie: now }, partWithCookie)).set.size === 0;
+  };
+  const moved = { expires: new Date(nowMs + 90_000), originalMaxAge: 59_999 };
+  assert(isAlike({ ...stored, ...moved, originalExpires: at(60_000) }));
+  assert(isAlike({ ...stored, ...moved, domain: undefined }));
+  assert(isAlike({ toJSON: () => ({ ...stored, ...moved }), data: "of the framework" }));
+  assert(!isAlike({ ...stored, originalMaxAge: 90_000 }));
+  assert(!isAlike({ ...stored, originalMaxAge: null, expires: null }));
+  assert(!isAlike({ ...stored, secure: false }));
+  assert(!isAlike({ ...stored, secure: undefined }));
+  assert(!isAlike({ ...stored, domain: "example.org" }));
+  const ends = { originalMaxAge: null, expires: null, path: "/" };
+  assert(isAlike({ ...ends }, ends));
+  assert(!isAlike({ ...ends, expires: at(0) }, ends));
+  const nested = { ...stored, of: { app: 1 } };
+  assert(isAlike({ ...stored, of: { app: 1 } }, nested));
+  assert(!isAlike({ ...stored, of: { app: 2 } }, nested));
+  assert(!isAlike(1, 2));
+});
+
+test("a cookie is stored as it was when it was compared", () => {
+  const cookie = { originalMaxAge: 60_000, expires: at(60_000), path: "/" };
+  const parts = partsOf({ cookie }, partWithCookie);
+  const of = { app: 1 };
+  const before = partsOf({ cookie: { ...cookie, of } }, partWithCookie);
+  of.app = 2;
+  const now = partsOf({ cookie: { ...cookie, of } }, partWithCookie);
+  assert.equal(new Baseline("s", "stored", { parts: before }).changesTo(now).set.size, 1);
+  cookie.path = "/changed since";
+  assert.deepEqual(valuesOf(parts), { cookie: { ...cookie, path: "/" } });
+});
+
+test("what JSON makes of a value is what is compared and stored", () => {
+  const of = {
+    no: undefined,
+    act: () => 1,
+    nan: Number.NaN,
+    day: new Date(nowMs),
+    nil: null,
+    is: true,
+  };
+  const parts = partsOf(of);
+  assert.deepEqual(valuesOf(parts), JSON.parse(JSON.stringify(of)));
+  const { set, unset } = new Baseline("s", "stored", { parts }).changesTo(partsOf({ ...of }));
+  assert.deepEqual([set.size, unset.length], [0, 0]);
+  assert.throws(() => partsOf({ large: 1n }), TypeError);
 });
 
 test("a session that the sidecar still has is never read back as over", () => {

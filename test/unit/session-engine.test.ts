@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { type TestContext, test } from "node:test";
-import { Baseline, partsOf } from "../../src/adapters/baseline.ts";
+import { Baseline } from "../../src/adapters/baseline.ts";
+import { partsOf } from "../../src/adapters/parts.ts";
 import { SessionEngine } from "../../src/adapters/session-engine.ts";
 import { serveFake } from "../support/local-server.ts";
 
@@ -11,7 +12,7 @@ async function openEngine(t: TestContext) {
   const { path, service } = await serveFake(t);
   const engine = new SessionEngine({ socket: path }, new EventEmitter());
   t.after(() => engine.close());
-  const begun = () => new Baseline("s", "absent", () => false);
+  const begun = () => new Baseline("s", "absent");
   const save = (baseline: Baseline, session: object) =>
     engine.save(baseline, partsOf(session), idleMs);
   const stored = async () => (await engine.client.get("s"))?.attributes;
