@@ -45,6 +45,8 @@ export class Counters {
   };
   readonly reconcile = {
     rounds: 0,
+    /** Of the trie, compared while this node was behind with sending. */
+    slices: 0,
     roundsPutOff: 0,
     refills: 0,
     digestsSent: 0,

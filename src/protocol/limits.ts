@@ -248,8 +248,8 @@ export const limits = {
   roundEveryMs: 1_000,
   /** Rounds with a peer that bring nothing new become rarer, up to this. */
   roundEveryMsMax: 60_000,
-  /** As often with each peer while a node is behind with sending: what differs is known. */
-  roundBehindMs: 10_000,
+  /** While a node is behind with sending it compares a sixteenth with each peer as often. */
+  sliceEveryMs: 2_000,
 
   // A group that others flood is heard from members only; see `FloodShield`.
   /** So many refused datagrams by multicast within the window are a flood. */

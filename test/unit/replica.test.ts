@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Prng } from "../../src/base/prng.ts";
 import { leafLevel } from "../../src/core/store/digest-trie.ts";
-import { type Frame, Tag } from "../../src/protocol/frames.ts";
+import { type Digest, type Frame, Tag } from "../../src/protocol/frames.ts";
 import { fragmentBytesMax, limits } from "../../src/protocol/limits.ts";
 import { stampTimeOf, stampWallMs } from "../../src/session/stamp.ts";
 import {
@@ -429,39 +429,106 @@ test("a range that waits to be pulled is not asked for twice", () => {
   assert.equal(new Set(asked).size, 600);
 });
 
-test("a node that is behind with sending seldom compares, and soon does once it is not", () => {
+/** A node that gets so many writes for so many seconds, and a peer that differs all the time. */
+function overloaded(lone: LoneReplica, seconds: number, writesPerSecond: number) {
+  const text = "v".repeat(1_000);
+  const children = new Array<number>(32).fill(0);
+  const begun: Digest[] = [];
+  let answered = 0;
+  for (let second = 0; second < seconds; second++) {
+    for (let write = 0; write < writesPerSecond; write++) {
+      const attribute = { name: "text", value: text + second };
+      lone.replica.set(`s-${write}`, [attribute], byDefault, lone.now);
+    }
+    lone.receive(peerHeartbeat({ digest: { high: 1, low: 1 }, count: 1 }));
+    lone.pass(1_000);
+    begun.push(...lone.outbox.framesOf(Tag.digest));
+    lone.outbox.takeSent();
+    lone.receive({ tag: Tag.digest, level: 0, nodes: [{ prefix: 0, children }] });
+    answered += lone.outbox.framesOf(Tag.offer).length;
+    lone.outbox.takeSent();
+  }
+  return { begun, answered };
+}
+
+test("a node that is behind with sending compares by sixteenths, and all once it is not", () => {
   const lone = new LoneReplica({ rateBytesPerSecondMax: limits.rateBytesPerSecondMin });
   lone.settle();
-  const text = "v".repeat(1_000);
-  const noChildren = new Array<number>(32).fill(0);
-  const talk = (seconds: number, writesPerSecond: number) => {
-    let begun = 0;
-    let answered = 0;
-    for (let second = 0; second < seconds; second++) {
-      for (let write = 0; write < writesPerSecond; write++) {
-        lone.replica.set(
-          `s-${write}`,
-          [{ name: "text", value: text + second }],
-          byDefault,
-          lone.now,
-        );
-      }
-      lone.receive(peerHeartbeat({ digest: { high: 1, low: 1 }, count: 1 }));
-      lone.pass(1_000);
-      begun += lone.outbox.framesOf(Tag.digest).length;
-      lone.outbox.takeSent();
-      lone.receive({ tag: Tag.digest, level: 0, nodes: [{ prefix: 0, children: noChildren }] });
-      answered += lone.outbox.framesOf(Tag.offer).length;
-      lone.outbox.takeSent();
-    }
-    return { begun, answered };
+  overloaded(lone, 3, 200);
+  const before = { ...lone.replica.counters.reconcile };
+  const seconds = (16 * limits.sliceEveryMs) / 1_000;
+  const busy = overloaded(lone, seconds, 200);
+  assert.equal(busy.answered, 0);
+  assert(busy.begun.every(({ level }) => level === 2));
+  const prefixes = busy.begun.flatMap(({ nodes }) => nodes.map(({ prefix }) => prefix));
+  assert.equal(new Set(prefixes).size, 256, "in so many rounds it comes to every part");
+  assert.equal(prefixes.length, 256, "and to none twice");
+  const { rounds, slices, roundsPutOff } = lone.replica.counters.reconcile;
+  assert.deepEqual([rounds - before.rounds, slices - before.slices], [0, 16]);
+  assert(roundsPutOff - before.roundsPutOff >= seconds);
+  overloaded(lone, 3, 0);
+  const calm = overloaded(lone, 10, 0);
+  assert(calm.begun.length >= 4 && calm.answered >= 7);
+  assert(calm.begun.every(({ level }) => level === 0));
+});
+
+test("what still waits to be sent is no difference that a node which is behind tells of", () => {
+  const lone = new LoneReplica({ rateBytesPerSecondMax: limits.rateBytesPerSecondMin });
+  lone.settle();
+  lone.receiveDeltas(1, created("sent", lone.peerTime));
+  overloaded(lone, 4, 200);
+  const { store } = lone.replica;
+  const waiting = Array.from({ length: 200 }, (_, index) => `s-${index}`).find(
+    (id) => store.peek(id)?.dirtySince !== undefined,
+  );
+  const leaves = ["sent", waiting ?? ""].map((id) => store.leafOf(id));
+  const askedOf = (leaf: number) => {
+    const node = { prefix: leaf >> 4, children: new Array<number>(32).fill(1) };
+    lone.receive({ tag: Tag.digest, level: 3, nodes: [node] });
+    const told = lone.outbox.framesOf(Tag.leaves).flatMap((frame) => frame.leaves);
+    lone.receive({ tag: Tag.leaves, leaves: [{ leaf, records: [{ key: 1, high: 1, low: 1 }] }] });
+    const offered = lone.outbox.framesOf(Tag.offer).flatMap(({ ranges }) => ranges);
+    lone.outbox.takeSent();
+    return [told.some((one) => one.leaf === leaf), offered.length > 0];
   };
-  const busy = talk(40, 200);
-  assert(busy.begun + busy.answered >= 3, `${JSON.stringify(busy)} and never stop`);
-  assert(busy.begun + busy.answered <= 8, JSON.stringify(busy));
-  assert(lone.replica.counters.reconcile.roundsPutOff > 30);
-  const calm = talk(10, 0);
-  assert(calm.begun >= 4 && calm.answered >= 7, JSON.stringify(calm));
+  assert.deepEqual(leaves.map(askedOf), [
+    [true, true],
+    [false, false],
+  ]);
+  lone.replica.leave(lone.now);
+  assert.deepEqual(askedOf(leaves[1] ?? 0), [true, true], "unless nobody else would have it then");
+});
+
+test("a leaving peer is answered also by a node that is behind", () => {
+  const lone = new LoneReplica({ rateBytesPerSecondMax: limits.rateBytesPerSecondMin });
+  lone.settle();
+  overloaded(lone, 4, 200);
+  const children = new Array<number>(32).fill(0);
+  const digest: Digest = { tag: Tag.digest, level: 0, nodes: [{ prefix: 0, children }] };
+  lone.receive(digest);
+  assert.equal(lone.outbox.framesOf(Tag.offer).length, 0);
+  lone.receive(peerHeartbeat({ phase: "leaving", digest: { high: 1, low: 1 }, count: 1 }));
+  lone.receive(digest);
+  assert(lone.outbox.framesOf(Tag.offer).length > 0);
+});
+
+test("a peer that lacks something has its turn beside one that always does", () => {
+  const lone = withReadyPeer();
+  const differs = (number: number) => {
+    const heartbeat = peerHeartbeat({ name: `peer-${number}`, digest: { high: 1, low: number } });
+    lone.receiveFrom(`00000000aaaa00000000001${number}`, `p:${number}`, "unicast", heartbeat);
+  };
+  differs(1);
+  lone.pass(1_000);
+  const asked: string[] = [];
+  for (let second = 0; second < 8; second++) {
+    for (const number of [1, 2]) differs(number);
+    lone.pass(1_000);
+    for (const { to, frames } of lone.outbox.takeSent()) {
+      if (frames.some(({ tag }) => tag === Tag.digest)) asked.push(`${to}`);
+    }
+  }
+  assert(asked.filter((to) => to === "p:2").length >= 3, `${asked}`);
 });
 
 test("a session that came in fragments is put together", () => {

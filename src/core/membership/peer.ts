@@ -69,8 +69,9 @@ export class Peer {
   /** Leaves whose records it has been told since then. */
   leavesTold = 0;
   leavesToldSinceMs = Number.NEGATIVE_INFINITY;
-  /** While this node is behind with its own writes no round begins before that. */
-  calmUntilMs = Number.NEGATIVE_INFINITY;
+  /** While this node is behind with its own writes: when it compares the next part, and which. */
+  nextSliceMs = Number.NEGATIVE_INFINITY;
+  slice = 0;
   /** Transfers of a join that it refused or failed in a row; it is not asked for another before. */
   donorFailures = 0;
   donorPauseUntilMs = 0;

@@ -34,7 +34,8 @@ interface Difference {
  * heartbeat starts the next.
  *
  * A node that has more to send than it may differs from its peers until it has sent it. Rounds
- * would carry the same past its rate, again and again; so it has few then, for what else differs.
+ * would carry the same past its rate, again and again. So it looks for what else differs only, a
+ * sixteenth of the trie at a time, and passes over the leaves in which something waits.
  *
  * After Demers et al. 1987 ("Epidemic Algorithms for Replicated Database Maintenance"), with the
  * trees of Dynamo (2007).
@@ -48,6 +49,7 @@ export class AntiEntropy {
   #nextRoundMs = 0;
   #everyMs: number = limits.roundEveryMs;
   #patienceMs: number = limits.mismatchMs;
+  #hurries = false;
 
   constructor(
     store: Store,
@@ -92,10 +94,11 @@ export class AntiEntropy {
   }
 
   /**
-   * This node leaves soon, and what only it has goes with it: repair gets less time, and who lacks
-   * something does not wait for its turn.
+   * This node leaves soon, and what only it has goes with it: repair gets less time, who lacks
+   * something does not wait for its turn, and what waits to be sent goes this way, too.
    */
   hurry(peers: PeerTable): void {
+    this.#hurries = true;
     this.#patienceMs = limits.leaveMismatchMs;
     this.#everyMs = limits.leaveHelloMs;
     this.#nextRoundMs = 0;
@@ -108,10 +111,27 @@ export class AntiEntropy {
     if (peer === undefined) return;
     this.#nextRoundMs = nowMs + this.#everyMs;
     peer.nextRoundMs = nowMs + peer.roundPauseMs;
-    if (!this.#mayCompare(peer, nowMs)) return;
+    if (!this.#isBehind(nowMs)) this.#compareAll(peer);
+    else if (nowMs >= peer.nextSliceMs) this.#compareSlice(peer, nowMs);
+    else this.#counters.reconcile.roundsPutOff += 1;
+  }
+
+  #compareAll(peer: Peer): void {
     this.#counters.reconcile.rounds += 1;
-    const children = this.#store.trie.children(0, 0);
-    this.#sendDigests(peer, 0, [{ prefix: 0, children }]);
+    this.#sendDigests(peer, 0, [{ prefix: 0, children: this.#store.trie.children(0, 0) }]);
+  }
+
+  /** Begun at this level, a round is back here when it comes to the leaves. */
+  #compareSlice(peer: Peer, nowMs: number): void {
+    this.#counters.reconcile.slices += 1;
+    peer.nextSliceMs = nowMs + limits.sliceEveryMs;
+    const first = peer.slice * 16;
+    peer.slice = (peer.slice + 1) % 16;
+    const nodes: DigestNode[] = [];
+    for (let prefix = first; prefix < first + 16; prefix++) {
+      nodes.push({ prefix, children: this.#store.trie.children(2, prefix) });
+    }
+    this.#sendDigests(peer, 2, nodes);
   }
 
   /** When the next round may be due; only a heartbeat can make one due earlier. */
@@ -126,7 +146,11 @@ export class AntiEntropy {
 
   onDigest(peer: Peer, digest: Digest, nowMs: number): void {
     this.#counters.reconcile.digestsReceived += 1;
-    if (digest.level === 0 && !this.#mayCompare(peer, nowMs)) return;
+    const isBehind = this.#isBehind(nowMs);
+    if (digest.level === 0 && isBehind && peer.phase !== "leaving") {
+      this.#counters.reconcile.roundsPutOff += 1;
+      return;
+    }
     const next: DigestNode[] = [];
     const leaves: LeafDigest[] = [];
     const wanted: TrieRange[] = [];
@@ -134,8 +158,10 @@ export class AntiEntropy {
     for (const node of digest.nodes) {
       for (const { range, iHave, peerHas } of this.#differing(peer, digest.level, node, nowMs)) {
         const isShared = iHave && peerHas;
+        const isLeaf = range.level === leafLevel;
+        if (isLeaf && isBehind && this.#isExplained(range.prefix)) continue;
         const told =
-          isShared && range.level === leafLevel && this.#mayTell(peer, nowMs)
+          isShared && isLeaf && this.#mayTell(peer, nowMs)
             ? digestOfLeaf(this.#store, range.prefix)
             : undefined;
         if (told !== undefined) {
@@ -143,7 +169,7 @@ export class AntiEntropy {
           peer.leavesTold += 1;
         }
         // A subtree that one side lacks altogether is not worth walking.
-        else if (!isShared || range.level === leafLevel || range.level === digest.level) {
+        else if (!isShared || isLeaf || range.level === digest.level) {
           if (peerHas) wanted.push(range);
           if (iHave) offered.push(range);
         } else if (next.length < limits.digestNodesPerRoundMax) {
@@ -175,7 +201,7 @@ export class AntiEntropy {
       differing.push({ range, iHave, peerHas });
     }
     const isMost = level + 1 === leafLevel && differing.length > 8;
-    if (!isMost || this.#mayTell(peer, nowMs)) return differing;
+    if (!isMost || this.#isBehind(nowMs) || this.#mayTell(peer, nowMs)) return differing;
     return [
       {
         range: { level, prefix: node.prefix },
@@ -190,7 +216,9 @@ export class AntiEntropy {
     this.#counters.reconcile.digestsReceived += 1;
     const wanted: TrieRange[] = [];
     const offered: TrieRange[] = [];
+    const isBehind = this.#isBehind(nowMs);
     for (const theirs of leaves) {
+      if (isBehind && this.#isExplained(theirs.leaf)) continue;
       const mine = digestOfLeaf(this.#store, theirs.leaf);
       wanted.push(...rangesAhead(theirs, mine));
       if (mine !== undefined) offered.push(...rangesAhead(mine, theirs));
@@ -221,25 +249,25 @@ export class AntiEntropy {
       changes > 0 ? limits.roundEveryMs : Math.min(peer.roundPauseMs * 2, limits.roundEveryMsMax);
   }
 
+  /** The peer whose round has been due for longest. */
   #mismatched(peers: PeerTable, nowMs: number): Peer | undefined {
     let longest: Peer | undefined;
     for (const peer of peers.all()) {
       if (!this.#eligible(peer)) continue;
-      if (nowMs < this.#dueMsOf(peer)) continue;
-      if (longest === undefined || peer.mismatchSinceMs < longest.mismatchSinceMs) longest = peer;
+      const dueMs = this.#dueMsOf(peer);
+      if (nowMs < dueMs) continue;
+      if (longest === undefined || dueMs < this.#dueMsOf(longest)) longest = peer;
     }
     return longest;
   }
 
-  /** Whether a round with this peer may begin, by either side. */
-  #mayCompare(peer: Peer, nowMs: number): boolean {
-    if (!this.#stream.isBehind(nowMs)) return true;
-    if (nowMs < peer.calmUntilMs) {
-      this.#counters.reconcile.roundsPutOff += 1;
-      return false;
-    }
-    peer.calmUntilMs = nowMs + limits.roundBehindMs;
-    return true;
+  #isBehind(nowMs: number): boolean {
+    return !this.#hurries && this.#stream.isBehind(nowMs);
+  }
+
+  /** Whether it differs because something in it has still to be sent. */
+  #isExplained(leaf: number): boolean {
+    return this.#store.recordsOfLeaf(leaf).some(({ dirtySince }) => dirtySince !== undefined);
   }
 
   /**

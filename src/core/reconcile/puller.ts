@@ -166,14 +166,14 @@ export class Puller {
       const others = [...this.#transfers.values()].filter((one) => !this.#joins.has(one));
       if (others.length >= limits.transferIncomingMax) return;
       if (others.some((transfer) => transfer.peer === peer)) continue;
-      const asked = [...ranges].slice(0, limits.rangesPerFrameMax);
-      for (const [key] of asked) ranges.delete(key);
+      const asked: TrieRange[] = [];
+      for (const [key, range] of ranges) {
+        if (asked.length === limits.rangesPerFrameMax) break;
+        asked.push(range);
+        ranges.delete(key);
+      }
       if (ranges.size === 0) this.#waiting.delete(peer);
-      this.#begin(
-        peer,
-        asked.map(([, range]) => range),
-        nowMs,
-      );
+      this.#begin(peer, asked, nowMs);
     }
   }
 
