@@ -7,7 +7,13 @@ import { Reception } from "../../src/core/membership/reception.ts";
 import type { PathFault } from "../../src/core/membership/ways.ts";
 import { type Frame, Tag } from "../../src/protocol/frames.ts";
 import { limits } from "../../src/protocol/limits.ts";
-import { LoneReplica, peerAddress, peerHeartbeat } from "../support/lone-replica.ts";
+import {
+  LoneReplica,
+  peerAddress,
+  peerBoot,
+  peerHeartbeat,
+  withReadyPeer,
+} from "../support/lone-replica.ts";
 import { RecordingOutbox } from "../support/recording-outbox.ts";
 import { VirtualCluster, type VirtualNode } from "../support/virtual-cluster.ts";
 
@@ -293,6 +299,29 @@ test("configured peers that are up are not greeted; others are, ever more rarely
   lone.receive(peerHeartbeat());
   lone.pass(1_000);
   assert.equal(greetings(peerAddress), 0);
+});
+
+test("a peer that is down for long and is heard by unicast is greeted soon", () => {
+  const lone = withReadyPeer();
+  lone.pass(120_000);
+  lone.outbox.takeSent();
+  const greetings = (ms: number) => {
+    lone.pass(ms);
+    return lone.outbox.takeSent().filter(({ to }) => to === peerAddress).length;
+  };
+  const ping = { tag: Tag.ping, nonce: 1 } as const;
+  const hear = () => {
+    const datagram = { boot: peerBoot, counter: lone.nextCounter(), tail: 0, clock: lone.peerTime };
+    lone.replica.receive({ ...datagram, frames: [ping] }, peerAddress, lone.now, "unicast");
+    lone.outbox.takeSent();
+  };
+  hear();
+  assert.equal(greetings(limits.greetMs - 1), 0);
+  hear();
+  assert.equal(greetings(1), 1, "the later one puts nothing off");
+  hear();
+  assert.equal(greetings(limits.greetMs), 1);
+  assert.equal(greetings(2 * limits.greetMs + 1), 1, "and then more and more rarely");
 });
 
 test("addresses that are no longer configured are not greeted", () => {

@@ -60,6 +60,14 @@ export class Greeter {
     }
   }
 
+  /** A peer that is down may be back, and may not know that it has to say so by unicast. */
+  heard(peer: Peer, nowMs: number): void {
+    const { ways } = peer;
+    if (peer.state !== "down" || peer.replaced || ways.greetDueMs <= nowMs + limits.greetMs) return;
+    ways.greetPauseMs = limits.greetMs;
+    ways.greetDueMs = nowMs + limits.greetMs;
+  }
+
   dueMs(peers: PeerTable): number {
     let dueMs = this.#seedsDueMs;
     for (const peer of peers.all()) {

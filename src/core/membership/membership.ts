@@ -48,8 +48,9 @@ export class Membership {
     if (known === undefined) peer.replay.take(datagram, via);
     this.suspicion.heard(peer);
     this.#reception?.heard(peer, via, nowMs);
-    if (via === "unicast" && datagram.frames.some(({ tag }) => tag === Tag.heartbeat)) {
-      peer.ways.greetsBack = true;
+    if (via === "unicast") {
+      this.#greeter.heard(peer, nowMs);
+      if (datagram.frames.some(({ tag }) => tag === Tag.heartbeat)) peer.ways.greetsBack = true;
     }
     return peer;
   }
