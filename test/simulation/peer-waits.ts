@@ -100,7 +100,7 @@ export class PeerWaits {
     if (reader === undefined || replica === undefined) return;
     const check = () => {
       const fact = () => `${reader.label} claims to include a write to ${written.id}`;
-      const includes = this.#has(reader, written) || this.#isNowhere(written);
+      const includes = this.#has(reader, written) || this.#isNowhere(reader, written);
       hold(includes, "read-includes-the-write", fact);
     };
     if (replica.knows(written.id, write)) {
@@ -115,10 +115,16 @@ export class PeerWaits {
     reader.wake();
   }
 
-  /** Its writer has evicted it, and so have all others: that there is none includes the write. */
-  #isNowhere({ id, writer, atMs }: Written): boolean {
+  /**
+   * Its writer has evicted it, and so have all others whom the reader could ask: that there is none
+   * includes the write.
+   */
+  #isNowhere({ life: readers }: SimNode, { id, writer, atMs }: Written): boolean {
     if (writer.life?.stores?.evictedSince(id, atMs) === undefined) return false;
-    return this.#shell.nodes.every(({ life }) => life?.stores?.known(id) === undefined);
+    return this.#shell.nodes.every(({ life }) => {
+      const isUp = life !== undefined && readers?.replica.peers.get(life.boot)?.state === "up";
+      return life?.stores?.known(id) === undefined || !(isUp || life === readers);
+    });
   }
 
   /** Whether the session's end has come by this node's clock, then or by what was written since. */

@@ -258,19 +258,20 @@ export class Simulation implements World {
         const proofs = membership.proofsAsked;
         const suspects = suspectsOf(node);
         const ways = waysOf(node);
-        return [node, { bytes: node.bytesSent, rounds, refills, proofs, suspects, ways }];
+        const joins = node.life.replica.phase === "joining";
+        return [node, { bytes: node.bytesSent, rounds, refills, proofs, suspects, ways, joins }];
       }),
     );
   }
 
   /**
-   * Whether a node still got back what it had evicted, as sessions that end make room once, had yet
-   * to decide who is dead, or only now found somebody again, and what had been missed of him.
+   * Whether a node still joined, got back what it had evicted, as sessions that end make room once,
+   * had yet to decide who is dead, or only now found somebody again, and what it had missed of him.
    */
   #unrestSince(before: ReadonlyMap<SimNode, Standing>): boolean {
     return [...this.#standing()].some(([node, { refills, proofs }]) => {
       const then = before.get(node);
-      return refills !== then?.refills || proofs !== then.proofs || then.suspects > 0;
+      return refills !== then?.refills || proofs !== then.proofs || then.suspects > 0 || then.joins;
     });
   }
 

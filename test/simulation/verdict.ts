@@ -240,6 +240,7 @@ export interface Standing {
   readonly proofs: number;
   readonly suspects: number;
   readonly ways: number;
+  readonly joins: boolean;
 }
 
 export function checkIdleTraffic(
