@@ -292,16 +292,18 @@ test("a node that leaves begins a round with a peer who lacks something, and soo
   assert.deepEqual([lone.replica.counters.reconcile.rounds, lone.replica.hasLeft], [1, false]);
 });
 
+/** One of several peers, and it does not hold the same. */
+function differs(lone: LoneReplica, number: number): void {
+  const heartbeat = peerHeartbeat({ name: `peer-${number}`, digest: { high: 1, low: number } });
+  lone.receiveFrom(`00000000aaaa00000000001${number}`, `p:${number}`, "unicast", heartbeat);
+}
+
 test("a node that leaves compares with all who lack something, whenever the last round was", () => {
   const lone = withReadyPeer();
-  const differs = (number: number) => {
-    const heartbeat = peerHeartbeat({ name: `peer-${number}`, digest: { high: 1, low: number } });
-    lone.receiveFrom(`00000000aaaa00000000001${number}`, `p:${number}`, "unicast", heartbeat);
-  };
-  differs(1);
+  differs(lone, 1);
   lone.pass(limits.mismatchMs);
   assert.equal(lone.replica.counters.reconcile.rounds, 1);
-  for (const number of [1, 2, 3]) differs(number);
+  for (const number of [1, 2, 3]) differs(lone, number);
   lone.replica.leave(lone.now);
   lone.pass(limits.leaveMismatchMs + 2 * limits.leaveHelloMs);
   const asked = lone.outbox.sent.filter(({ frames }) => frames.some((f) => f.tag === Tag.digest));
@@ -514,15 +516,11 @@ test("a leaving peer is answered also by a node that is behind", () => {
 
 test("a peer that lacks something has its turn beside one that always does", () => {
   const lone = withReadyPeer();
-  const differs = (number: number) => {
-    const heartbeat = peerHeartbeat({ name: `peer-${number}`, digest: { high: 1, low: number } });
-    lone.receiveFrom(`00000000aaaa00000000001${number}`, `p:${number}`, "unicast", heartbeat);
-  };
-  differs(1);
+  differs(lone, 1);
   lone.pass(1_000);
   const asked: string[] = [];
   for (let second = 0; second < 8; second++) {
-    for (const number of [1, 2]) differs(number);
+    for (const number of [1, 2]) differs(lone, number);
     lone.pass(1_000);
     for (const { to, frames } of lone.outbox.takeSent()) {
       if (frames.some(({ tag }) => tag === Tag.digest)) asked.push(`${to}`);
