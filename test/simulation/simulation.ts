@@ -217,7 +217,8 @@ export class Simulation implements World {
     this.#advance(Math.max(this.nowMs, healedMs + settleMs / 2) + settleMs);
     let before = this.#standing();
     this.#advance(this.nowMs + idleMs);
-    for (let windows = 1; windows < idleWindowsMax && this.#unrestSince(before); windows++) {
+    const untilMs = this.nowMs + (idleWindowsMax - 1) * idleMs + this.#refillMsMax();
+    while (this.nowMs < untilMs && this.#unrestSince(before)) {
       before = this.#standing();
       this.#advance(this.nowMs + idleMs);
     }
@@ -273,6 +274,14 @@ export class Simulation implements World {
       const then = before.get(node);
       return refills !== then?.refills || proofs !== then.proofs || then.suspects > 0 || then.joins;
     });
+  }
+
+  /** How long nodes may look once for what they evicted: a few stubs at each peer's heartbeat. */
+  #refillMsMax(): number {
+    const nodes = correctNodes(this.nodes);
+    const stubs = Math.max(0, ...nodes.map(({ life }) => life.replica.store.stubs.size));
+    const heartbeats = Math.floor(stubs / limits.refillRangesMax) * (nodes.length - 1);
+    return heartbeats * limits.heartbeatMs;
   }
 
   /** Whether no node is left that others cannot agree with. */
