@@ -28,11 +28,12 @@ export interface ConnectionSurroundings {
 type State = "open" | "paused" | "refused";
 
 /**
- * One app process. The requests of a chunk are served in one go and their replies leave in one
- * write; after a share of them the other clients have their turn, so that one with much to do does
- * not keep those with little waiting. What nobody asked for in this turn, events and replies that
- * had to wait, leaves at its end in one write. Events come before any later reply, since who has
- * that believes to have been told of all changes before.
+ * One app process. The requests of a chunk are served in one go and their replies leave in few
+ * writes: the app is at work on the first while the others are made. After a share of them the
+ * other clients have their turn, so that one with much to do does not keep those with little
+ * waiting. What nobody asked for in this turn, events and replies that had to wait, leaves at its
+ * end in one write. Events come before any later reply, since who has that believes to have been
+ * told of all changes before.
  *
  * A client that does not read is not read from either, in the middle of a chunk if need be: a few
  * bytes of requests can ask for megabytes. Nor is it told anything until it has read what waits.
@@ -90,7 +91,7 @@ export class ServerConnection implements Caller {
 
   /** The client sends no more: what it has sent is served now, since there is no later turn. */
   #finish(): void {
-    if (this.#state === "open") this.#work(Number.POSITIVE_INFINITY);
+    if (this.#state === "open") this.#work(Number.MAX_SAFE_INTEGER);
   }
 
   #work(requestsMax = this.#surroundings.requestsPerTurnMax): void {
@@ -103,7 +104,8 @@ export class ServerConnection implements Caller {
     let more = true;
     do {
       const room = backlogBytesMax - this.#socket.writableLength;
-      while (more && this.#state === "open" && writer.position <= room && turnLeft > 0) {
+      const end = turnLeft - Math.min(turnLeft, limits.localRepliesPerWrite);
+      while (more && this.#state === "open" && writer.position <= room && turnLeft > end) {
         more = this.#splitter.next();
         if (more) this.#serve();
         turnLeft -= 1;

@@ -57,6 +57,8 @@ export class Connection {
   readonly #reader = new MsgpackReader();
   readonly #pending: PendingRequests;
   readonly #waiters: Waiter[] = [];
+  /** Where the socket's octets are read to, for the time that it takes to look at them. */
+  readonly #incoming = Buffer.allocUnsafeSlow(limits.clientReadBytes);
   /**
    * When the request was sent that was answered last, by `performance.now`. What the sidecar had to
    * tell by then came before the answer; when that is read says nothing, for a process may be busy.
@@ -156,7 +158,7 @@ export class Connection {
     const timer = setTimeout(() => this.#fail(link, noAnswer), this.#options.timeoutMs);
     timer.unref();
     const splitter = new FrameSplitter(limits.localFrameBytesMax);
-    const socket = connect(path);
+    const socket = this.#connect(path);
     const link: Link = {
       socket,
       path,
@@ -171,6 +173,17 @@ export class Connection {
     this.#listen(link);
   }
 
+  /** All that is read lies in the same memory, as nothing keeps a view of what it was told. */
+  #connect(path: string): Socket {
+    const callback = (bytes: number) => {
+      const link = this.#link;
+      if (link?.socket === socket) this.#receive(link, this.#incoming.subarray(0, bytes));
+      return true;
+    };
+    const socket = connect({ path, onread: { buffer: this.#incoming, callback } });
+    return socket;
+  }
+
   #listen(link: Link): void {
     const { socket } = link;
     socket.on("connect", () => {
@@ -182,7 +195,6 @@ export class Connection {
       if (trackCountMax > 0) encodeTrack(greeting, trackRequestId, trackCountMax);
       socket.write(greeting.written());
     });
-    socket.on("data", (chunk: Buffer) => this.#receive(link, chunk));
     let cause: NodeJS.ErrnoException | undefined;
     socket.on("error", (error) => {
       cause = error;
@@ -202,7 +214,7 @@ export class Connection {
   #queueAgain(link: Link): void {
     link.retryTimer = setTimeout(() => {
       link.retryTimer = undefined;
-      link.socket = connect(link.path);
+      link.socket = this.#connect(link.path);
       this.#listen(link);
     }, limits.clientReconnectMsMin);
     this.#holdProcess();

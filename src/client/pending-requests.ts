@@ -10,6 +10,7 @@ export interface PendingRequest<T = unknown> {
 }
 
 interface Waiting extends PendingRequest {
+  readonly id: number;
   /** By `performance.now`. */
   readonly deadlineMs: number;
 }
@@ -18,13 +19,25 @@ interface Waiting extends PendingRequest {
 export const helloRequestId = 1;
 export const trackRequestId = 2;
 
+/** Places for requests, a power of two: at first, and as many as stay when none waits. */
+const placesMin = 128;
+const placesKept = 16_384;
+
 /**
  * Requests that wait for a reply. All wait equally long, so they time out in the order in which
  * they came, and one timer for the oldest does for all.
  */
 export class PendingRequests {
   readonly #timeoutMs: number;
-  readonly #waiting = new Map<number, Waiting>();
+  /**
+   * By the low bits of their ids, which are given in turn. Not a Map, as that makes a new table
+   * whenever as many entries have gone as it has room for, and each table leads to the next: once
+   * one has become old, V8's scavenger takes all that follow for alive, with the requests in them.
+   */
+  #places = placesFor(placesMin);
+  /** Those in whose place a later one is now. */
+  readonly #slow = new Map<number, Waiting>();
+  #size = 0;
   readonly #emptied: () => void;
   readonly #expired: (sentMs: number) => void;
   #lastId = trackRequestId;
@@ -41,7 +54,7 @@ export class PendingRequests {
   }
 
   get size(): number {
-    return this.#waiting.size;
+    return this.#size;
   }
 
   /** Returns the id under which the reply will come. */
@@ -50,30 +63,66 @@ export class PendingRequests {
     resolve: (result: T) => void,
     reject: (error: SessioncastError) => void,
   ): number {
-    this.#lastId = this.#lastId < requestIdMax ? this.#lastId + 1 : trackRequestId + 1;
+    if (this.#size * 2 >= this.#places.length) this.#grow();
+    const id = this.#lastId < requestIdMax ? this.#lastId + 1 : trackRequestId + 1;
+    const place = id & (this.#places.length - 1);
+    const before = this.#places[place];
+    if (before !== undefined) this.#slow.set(before.id, before);
     const deadlineMs = performance.now() + this.#timeoutMs;
-    this.#waiting.set(this.#lastId, { deadlineMs, decode, resolve: resolve as never, reject });
+    this.#places[place] = { id, deadlineMs, decode, resolve: resolve as never, reject };
+    this.#lastId = id;
+    this.#size += 1;
     if (this.#timer === undefined) this.#watch(this.#timeoutMs);
-    return this.#lastId;
+    return id;
   }
 
   /** Undefined: none waits under this id (any more). */
   take(requestId: number): Waiting | undefined {
-    const request = this.#waiting.get(requestId);
-    if (request === undefined) return undefined;
-    this.#waiting.delete(requestId);
-    if (this.#waiting.size === 0) this.#emptied();
+    const place = requestId & (this.#places.length - 1);
+    let request = this.#places[place];
+    if (request?.id === requestId) this.#places[place] = undefined;
+    else {
+      request = this.#slow.get(requestId);
+      if (request === undefined) return undefined;
+      this.#slow.delete(requestId);
+    }
+    this.#size -= 1;
+    if (this.#size === 0) this.#settled();
     return request;
   }
 
   rejectAll(error: () => SessioncastError): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#waiting.size === 0) return;
-    const requests = [...this.#waiting.values()];
-    this.#waiting.clear();
+    if (this.#size === 0) return;
+    const requests = [...this.#byAge()];
+    this.#places = placesFor(placesMin);
+    this.#slow.clear();
+    this.#size = 0;
     this.#emptied();
     for (const request of requests) request.reject(error());
+  }
+
+  *#byAge(): Generator<Waiting> {
+    yield* this.#slow.values();
+    const places = this.#places;
+    for (let step = 1; step <= places.length; step++) {
+      const request = places[(this.#lastId + step) & (places.length - 1)];
+      if (request !== undefined) yield request;
+    }
+  }
+
+  #grow(): void {
+    const places = placesFor(this.#places.length * 2);
+    for (const request of this.#places) {
+      if (request !== undefined) places[request.id & (places.length - 1)] = request;
+    }
+    this.#places = places;
+  }
+
+  #settled(): void {
+    if (this.#places.length > placesKept) this.#places = placesFor(placesKept);
+    this.#emptied();
   }
 
   #watch(delayMs: number): void {
@@ -88,15 +137,19 @@ export class PendingRequests {
     this.#timer = undefined;
     const nowMs = performance.now();
     let lastMs: number | undefined;
-    for (const [requestId, request] of this.#waiting) {
+    for (const request of this.#byAge()) {
       if (request.deadlineMs > nowMs) {
         this.#watch(request.deadlineMs - nowMs);
         break;
       }
-      this.take(requestId);
+      this.take(request.id);
       lastMs = request.deadlineMs - this.#timeoutMs;
       request.reject(timedOut(this.#timeoutMs));
     }
     if (lastMs !== undefined) this.#expired(lastMs);
   }
+}
+
+function placesFor(count: number): (Waiting | undefined)[] {
+  return new Array<Waiting | undefined>(count).fill(undefined);
 }

@@ -310,6 +310,8 @@ export const limits = {
   destroyAllPerTurnMax: 2_000,
   /** After so many requests of one client the others have their turn. */
   localRequestsPerTurnMax: 64,
+  /** And after so many their replies leave: the client need not wait for all. */
+  localRepliesPerWrite: 24,
   /** And of one on the stats socket, where a request may cost a hundred times as much. */
   localStatsPerTurnMax: 1,
   /** And with more than this unread, no more is read before its next turn. */
@@ -328,6 +330,8 @@ export const limits = {
   clientBacklogBytesMax: 67_108_864,
   /** So many requests leave at once, without waiting for the end of the turn. */
   clientRequestsPerWrite: 16,
+  /** What a client library reads of its socket at once. */
+  clientReadBytes: 65_536,
   /** How deep lists and objects may nest in a value: less than a stack bears. */
   valueDepthMax: 256,
   clientReconnectMsMin: 25,

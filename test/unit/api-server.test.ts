@@ -75,7 +75,7 @@ test("every verb answers in its form", async (t) => {
   assert.equal(await applied([11, 4, "s-1", {}, null, null]), false);
 });
 
-test("the replies to the requests of a turn leave in one write", async (t) => {
+test("the replies to the requests of a turn leave in few writes", async (t) => {
   const { path, server } = await serveFake(t);
   const client = await RawClient.greet(t, path);
   const write = t.mock.method(Socket.prototype, "write");
@@ -85,7 +85,8 @@ test("the replies to the requests of a turn leave in one write", async (t) => {
     assert.deepEqual(await client.reply(), [index + 2, 0, null]);
   }
   const ofServer = write.mock.calls.filter((call) => isServerSide(call.this));
-  assert.equal(ofServer.length, Math.ceil(500 / limits.localRequestsPerTurnMax));
+  const { localRequestsPerTurnMax: perTurn, localRepliesPerWrite: perWrite } = limits;
+  assert.equal(ofServer.length, Math.ceil(500 / perTurn) * Math.ceil(perTurn / perWrite));
   assert.equal(server.counters.requests, 501);
 });
 

@@ -211,6 +211,24 @@ test("an attribute that is not MessagePack rejects that request only", async (t)
   assert.deepEqual(both[1].value?.attributes, { a: unpack(pack(1)) });
 });
 
+test("what was read stays as it is while more is read", async (t) => {
+  const { client, path } = await connected(t);
+  const near = await connect({ socket: path, nearCache: { maxCount: 9, maxBytes: 100_000 } });
+  t.after(() => near.close());
+  const contentOf = (letter: string) => ({
+    bytes: Buffer.from(letter.repeat(3_000)),
+    nested: { list: [new Uint8Array(40).fill(letter.charCodeAt(0)), letter.repeat(300)] },
+  });
+  for (const letter of ["a", "b"]) await client.create(letter, contentOf(letter), { owner: "ada" });
+  for (const reader of [client, near]) {
+    const first = await reader.get("a", { mutable: true });
+    for (let again = 0; again < 3; again++) await reader.get("b");
+    assert.deepEqual(first?.attributes, contentOf("a"));
+    assert.equal(first?.owner, "ada");
+    assert.deepEqual((await reader.get("a"))?.attributes, contentOf("a"));
+  }
+});
+
 test("many requests in flight find their own replies", async (t) => {
   const { client } = await connected(t);
   const ids = Array.from({ length: 500 }, (_, index) => `s-${index}`);
