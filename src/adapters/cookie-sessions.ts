@@ -11,6 +11,12 @@ import {
 import { Composite, partsOf } from "./parts.ts";
 import type { SessionEngine } from "./session-engine.ts";
 
+/** A lost session comes without; each framework makes one its own way. */
+export interface LoadedSession {
+  readonly session: StoredSession | undefined;
+  readonly baseline: Baseline;
+}
+
 /** The sessions of frameworks that hand their stores a session with its cookie in it. */
 export class CookieSessions {
   readonly #engine: SessionEngine;
@@ -19,15 +25,16 @@ export class CookieSessions {
     this.#engine = engine;
   }
 
-  /** Undefined: there is none. A lost one comes without; each framework makes one its own way. */
-  async load(
-    id: string,
-    visit: Visit | undefined,
-  ): Promise<{ session: StoredSession | undefined; baseline: Baseline } | undefined> {
+  /** Undefined: there is none. */
+  async load(id: string, visit: Visit | undefined): Promise<LoadedSession | undefined> {
     const loaded = await this.#engine.load(id, visit);
     if (loaded === "none") return undefined;
     if (loaded === "lost") return { session: undefined, baseline: new Baseline(id, "lost") };
-    const session = this.restore(loaded);
+    return this.take(id, loaded);
+  }
+
+  take(id: string, stored: Session): LoadedSession {
+    const session = this.restore(stored);
     const known = {
       parts: partsOf(session, partWithCookie),
       idleMs: storedLengthOf(session) ?? this.#engine.idleMs,
@@ -45,16 +52,20 @@ export class CookieSessions {
     await this.#engine.save(baseline, parts, this.#idleMsOf(baseline, session));
   }
 
-  /** Frameworks see no change in a cookie that is to live longer; it is stored all the same. */
-  async touch(baseline: Baseline, session: object): Promise<void> {
+  /**
+   * Frameworks see no change in a cookie that is to live longer; it is stored all the same.
+   * Undefined: there is nothing to do.
+   */
+  touch(baseline: Baseline, session: object): Promise<void> | undefined {
     const idleMs = this.#idleMsOf(baseline, session);
     const cookie = partWithCookie("cookie", Reflect.get(session, "cookie"));
     const isChanged =
       baseline.standing === "stored" &&
       cookie instanceof Composite &&
       !baseline.holds("cookie", cookie);
-    if (isChanged) await this.#engine.save(baseline, baseline.partsWith("cookie", cookie), idleMs);
-    else await this.#engine.touch(baseline, idleMs);
+    return isChanged
+      ? this.#engine.save(baseline, baseline.partsWith("cookie", cookie), idleMs)
+      : this.#engine.touch(baseline, idleMs);
   }
 
   #idleMsOf({ idleMs }: Baseline, session: object): number {

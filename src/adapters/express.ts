@@ -1,8 +1,8 @@
 import { Baseline } from "./baseline.ts";
-import { type Callback, type ResultCallback, settle, settleDone } from "./callback.ts";
+import { type Callback, type ResultCallback, settle, settleDone, settleSoon } from "./callback.ts";
 import { setCookieHeader, type Visit } from "./consistency.ts";
 import { isCookieSecure, type StoredSession } from "./cookie-session.ts";
-import { CookieSessions } from "./cookie-sessions.ts";
+import { CookieSessions, type LoadedSession } from "./cookie-sessions.ts";
 import { loadExpressStore } from "./express-base.ts";
 import {
   beforeHeaders,
@@ -59,7 +59,9 @@ export class SessioncastStore extends ExpressStore {
 
   /** `null` when there is none. What a session looks like (`S`) only the app knows. */
   get<S = StoredSession>(id: string, callback: ResultCallback<S | null>): void {
-    settle(this.#get(id, this.#visit) as Promise<S | null>, callback);
+    const copy = this.#visit === undefined ? this.#engine.copyOf(id) : undefined;
+    if (copy === undefined) settle(this.#get(id, this.#visit) as Promise<S | null>, callback);
+    else settleSoon(() => this.#given(this.#sessions.take(id, copy)) as S, callback);
   }
 
   /**
@@ -67,16 +69,16 @@ export class SessioncastStore extends ExpressStore {
    * that was destroyed meanwhile stays destroyed.
    */
   set(id: string, session: object, callback?: Callback): void {
-    settleDone(this.#set(id, session), callback);
+    settleDone(() => this.#set(id, session), callback);
   }
 
   destroy(id: string, callback?: Callback): void {
-    settleDone(this.#engine.destroy(id), callback);
+    settleDone(() => this.#engine.destroy(id), callback);
   }
 
   /** Prolongs the session and leaves what it holds; does nothing when there is none. */
   touch(id: string, session: object, callback?: Callback): void {
-    settleDone(this.#sessions.touch(this.#baselineOf(id, session), session), callback);
+    settleDone(() => this.#sessions.touch(this.#baselineOf(id, session), session), callback);
   }
 
   /** All sessions of this store's prefix, each with its `id`. */
@@ -90,7 +92,7 @@ export class SessioncastStore extends ExpressStore {
 
   /** Destroys all sessions of this store's prefix, on all nodes. */
   clear(callback?: Callback): void {
-    settleDone(this.#engine.clear(), callback);
+    settleDone(() => this.#engine.clear(), callback);
   }
 
   /** Lets go of the client, and closes it when it is the store's own. */
@@ -173,9 +175,11 @@ export class SessioncastStore extends ExpressStore {
 
   async #get(id: string, visit: Visit | undefined): Promise<StoredSession | null> {
     const loaded = await this.#sessions.load(id, visit);
-    if (loaded === undefined) return null;
-    const session = loaded.session ?? { cookie: {} };
-    this.#baselines.set(session, loaded.baseline);
+    return loaded === undefined ? null : this.#given(loaded);
+  }
+
+  #given({ session = { cookie: {} }, baseline }: LoadedSession): StoredSession {
+    this.#baselines.set(session, baseline);
     return session;
   }
 

@@ -80,11 +80,11 @@ export class SessioncastStore extends EventEmitter {
    * that was destroyed meanwhile stays destroyed.
    */
   set(id: string, session: object, callback?: Callback): void {
-    settleDone(this.#set(id, session), callback);
+    settleDone(() => this.#set(id, session), callback);
   }
 
   destroy(id: string, callback?: Callback): void {
-    settleDone(this.#engine.destroy(id), callback);
+    settleDone(() => this.#engine.destroy(id), callback);
   }
 
   /** Lets go of the client, and closes it when it is the store's own. */

@@ -95,6 +95,11 @@ export class SessionEngine {
     if (this.#ownsClient) await this.client.close();
   }
 
+  /** What the near cache has of a session, at once; undefined: it has to be loaded. */
+  copyOf(id: string): Session | undefined {
+    return this.client.peek(this.#prefix + id, ownCopy);
+  }
+
   async load(id: string, visit: Visit | undefined): Promise<Loaded> {
     try {
       return (await this.#read(this.#prefix + id, visit)) ?? "none";
@@ -126,13 +131,14 @@ export class SessionEngine {
 
   /**
    * The session was used. Does nothing if the sidecar would hardly let it live longer: a twentieth
-   * of the idle time, ten seconds at most. By so much a session may end too early.
+   * of the idle time, ten seconds at most. By so much a session may end too early. Undefined: there
+   * is nothing to do.
    */
-  async touch(baseline: Baseline, idleMs: number): Promise<void> {
-    if (baseline.standing === "lost") return;
-    const { id } = baseline;
+  touch(baseline: Baseline, idleMs: number): Promise<void> | undefined {
+    const { id, standing } = baseline;
+    if (standing === "lost" || (idleMs > 0 && this.#isFresh(id, idleMs))) return undefined;
     const write = () => (idleMs <= 0 ? this.#destroy(id) : this.#touch(id, idleMs));
-    await this.#orDropped(() => this.#turns.take(id, false, write));
+    return this.#orDropped(() => this.#turns.take(id, false, write));
   }
 
   destroy(id: string): Promise<void> {
@@ -263,9 +269,7 @@ export class SessionEngine {
   }
 
   async #touch(id: string, idleMs: number): Promise<void> {
-    const known = this.#ends.get(id);
-    const windowMs = Math.min(idleMs / touchWindowShare, touchWindowMsMax);
-    if (known !== undefined && Math.abs(Date.now() + idleMs - known) <= windowMs) return;
+    if (this.#isFresh(id, idleMs)) return;
     this.#used(id, idleMs);
     try {
       await this.client.touch(this.#prefix + id, { idleMs });
@@ -273,6 +277,13 @@ export class SessionEngine {
       this.#ends.delete(id);
       throw error;
     }
+  }
+
+  /** Whether the sidecar was told of about the same end a moment ago. */
+  #isFresh(id: string, idleMs: number): boolean {
+    const known = this.#ends.get(id);
+    const windowMs = Math.min(idleMs / touchWindowShare, touchWindowMsMax);
+    return known !== undefined && Math.abs(Date.now() + idleMs - known) <= windowMs;
   }
 
   #used(id: string, idleMs: number): void {

@@ -116,13 +116,22 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
   ): Promise<Session<T> | undefined> {
     try {
       requireText(id);
-      const copy = this.#nearCopy(id, options);
+      const copy = this.peek<T>(id, options);
+      if (copy !== undefined) return Promise.resolve(copy);
       // What another program stored under a name is its affair; T is the app's word for it.
-      const found = copy === undefined ? this.#fetch(id, options) : Promise.resolve(copy);
-      return found as Promise<Session<T> | undefined>;
+      return this.#fetch(id, options) as Promise<Session<T> | undefined>;
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  /** What `get` would give without asking the sidecar, at once; undefined: it would ask. */
+  peek<T extends object = Record<string, unknown>>(
+    id: string,
+    { atLeast, mutable = false }: GetOptions = noOptions,
+  ): Session<T> | undefined {
+    if (this.#near === undefined || this.#connection.silent) return undefined;
+    return this.#near.find(id, atLeast, mutable) as Session<T> | undefined;
   }
 
   /**
@@ -342,14 +351,6 @@ export class Client extends EventEmitter<{ connect: []; disconnect: [] }> {
       (writer, requestId) => encodeGet(writer, requestId, request),
       (reader) => (near ? near.keep(id, reader, mutable) : decodeSession(id, reader)),
     );
-  }
-
-  #nearCopy(id: string, { atLeast, mutable = false }: GetOptions): Session | undefined {
-    const near = this.#near;
-    if (near === undefined) return undefined;
-    const silentMs = performance.now() - this.#connection.heardMs;
-    if (silentMs > limits.nearCacheSilenceMsMax) return undefined;
-    return near.find(id, atLeast, mutable);
   }
 
   #connected(): void {

@@ -63,7 +63,7 @@ export class Connection {
    * When the request was sent that was answered last, by `performance.now`. What the sidecar had to
    * tell by then came before the answer; when that is read says nothing, for a process may be busy.
    */
-  heardMs = Number.NEGATIVE_INFINITY;
+  #heardMs = Number.NEGATIVE_INFINITY;
   #link: Link | undefined;
   #closed = false;
   #flushDue = false;
@@ -81,6 +81,11 @@ export class Connection {
       () => this.#holdProcess(),
       (sentMs) => this.#expired(sentMs),
     );
+  }
+
+  /** Nobody knows whether copies still hold: what was answered last was asked long ago. */
+  get silent(): boolean {
+    return performance.now() - this.#heardMs > limits.nearCacheSilenceMsMax;
   }
 
   /** `encode` must write one frame and must not throw; `decode` may, and the request rejects. */
@@ -256,7 +261,7 @@ export class Connection {
     // Unknown ids are of requests that timed out before.
     const request = this.#pending.take(requestId);
     if (request === undefined) return;
-    this.heardMs = Math.max(this.heardMs, request.deadlineMs - this.#options.timeoutMs);
+    this.#heardMs = Math.max(this.#heardMs, request.deadlineMs - this.#options.timeoutMs);
     if (error !== undefined) {
       request.reject(errorOfReply(error));
       return;

@@ -14,6 +14,7 @@ export interface NearCacheOptions {
 
 export interface NearCacheStats {
   readonly hits: number;
+  /** Reads that the sidecar answered. */
   readonly misses: number;
   readonly count: number;
   readonly bytes: number;
@@ -70,13 +71,9 @@ export class NearCache {
    */
   find(id: string, atLeast: string | undefined, mutable: boolean): Session | undefined {
     const entry = this.#entries.get(id);
-    if (entry === undefined || (atLeast !== undefined && atLeast !== entry.stamp)) {
-      this.#misses += 1;
-      return undefined;
-    }
+    if (entry === undefined || (atLeast !== undefined && atLeast !== entry.stamp)) return undefined;
     if (Date.now() >= entry.expiresAt) {
       this.#entries.delete(id);
-      this.#misses += 1;
       return undefined;
     }
     this.#hits += 1;
@@ -87,6 +84,7 @@ export class NearCache {
 
   /** Keeps what the sidecar has answered just now, and returns it. */
   keep(id: string, reader: MsgpackReader, mutable: boolean): Session | undefined {
+    this.#misses += 1;
     const rest = reader.rest();
     // Memory of its own: a slice of what others share would keep all of that.
     const reply = Buffer.allocUnsafeSlow(rest.length);

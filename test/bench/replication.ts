@@ -75,7 +75,10 @@ async function benchCluster(
     bareRuns.push(await bare.run(options.updates, inFlight));
   }
   load.close();
+  // The first are not counted: the code that they take is not compiled yet.
+  await loneWrites(cluster, client, options.loneWrites);
   const latencies = await loneWrites(cluster, client, options.loneWrites);
+  await bare.loneWrites(options.loneWrites);
   const bareLatencies = await bare.loneWrites(options.loneWrites);
   print(
     `${cluster.nodes.length} nodes${" ".repeat(26)}sessioncast, and a pipeline without protocol`,

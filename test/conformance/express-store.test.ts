@@ -403,6 +403,30 @@ test("a session that is already over is not stored, and one that is stored goes"
   assert.equal(service.count(), 0);
 });
 
+test("what cannot be a session fails its request, read from the sidecar or a copy", async (t) => {
+  const { path } = await serveFake(t);
+  const { store, get } = storeOf(t, { socket: path, nearCache: { maxCount: 9, maxBytes: 9_999 } });
+  await store.client.create("s-1", { count: 2n ** 70n });
+  for (const _ of ["sidecar", "copy"]) await assert.rejects(get("s-1"), TypeError);
+  assert.equal(store.client.nearCacheStats?.hits, 1);
+});
+
+test("a touch that nobody needs is answered, and never before it has returned", async (t) => {
+  const { path, service } = await serveFake(t);
+  const { store, set, touch } = storeOf(t, { socket: path });
+  const session = { cookie: { originalMaxAge: maxAge, expires: new Date(Date.now() + maxAge) } };
+  await set("s-1", session);
+  service.calls.length = 0;
+  await touch("s-1", session);
+  let isReturned = false;
+  const answered = new Promise<boolean>((resolve) => {
+    store.touch("s-1", session, () => resolve(isReturned));
+  });
+  isReturned = true;
+  assert.equal(await answered, true);
+  assert.deepEqual(service.calls, []);
+});
+
 test("touch neither creates nor overwrites", async (t) => {
   const { path, service } = await serveFake(t);
   const { get, set, touch } = storeOf(t, { socket: path });

@@ -20,7 +20,7 @@ const steps = fc.array(fc.oneof(stepOf("add", 300), stepOf("pass", 2_000), stepO
   maxLength: 20,
 });
 
-test("whatever the order of answers, each request is found once; the rest is rejected by age", () => {
+test("whatever the order of answers, each request is found once; the rest ends by age", () => {
   fc.assert(
     fc.property(steps, (all) => {
       let emptied = 0;

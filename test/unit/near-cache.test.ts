@@ -38,6 +38,24 @@ test("a session that was read is read again without the sidecar", async (t) => {
   assert.deepEqual(client.nearCacheStats?.hits, 1);
 });
 
+test("a peek gives what a read would give without the sidecar, and asks nobody", async (t) => {
+  const { client, other, gets } = await served(t);
+  await client.create("s", { a: 1 });
+  assert.equal(client.peek("s"), undefined);
+  const read = await client.get("s");
+  assert.deepEqual(client.peek("s"), read);
+  assert.deepEqual(client.peek("s", { atLeast: read?.stamp }), read);
+  assert.notEqual(client.peek("s", { mutable: true }), client.peek("s", { mutable: true }));
+  const { stamp } = await client.patch("s", { set: { a: 2 } });
+  assert.equal(client.peek("s"), undefined);
+  await client.get("s");
+  assert.equal(client.peek("s", { atLeast: read?.stamp }), undefined);
+  assert.equal(client.peek("s", { atLeast: stamp })?.attributes.a, 2);
+  assert.equal(gets(), 2);
+  assert.equal(client.nearCacheStats?.misses, 2);
+  assert.equal(other.peek("s"), undefined);
+});
+
 test("a change from whatever side ends the copy", async (t) => {
   const { client, other, service, gets } = await served(t);
   await client.create("s", { a: 1 });
