@@ -6,7 +6,7 @@ import type { StoredRecord } from "../../src/core/store/stored-record.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { hashId } from "../../src/session/fingerprint.ts";
 import { clusterIdentity } from "../../src/wire/keyring.ts";
-import { lifeKey } from "./model.ts";
+import { isOver, lifeKey } from "./model.ts";
 import type { PeerWaits } from "./peer-waits.ts";
 import type { Life, SimNode } from "./sim-node.ts";
 import { hold } from "./violation.ts";
@@ -150,11 +150,16 @@ export class CheckedClient {
     return { holders, wasJoining, endMs, isKnown: this.#isKnown(node, id) };
   }
 
+  /** To all others; not only by an earlier life, which is over by the clock of this node. */
   #isKnown(node: SimNode, id: string): boolean {
+    const { wallMs } = node.clock.at(this.#shell.nowMs);
     const others = this.#shell.nodes.filter((other) => other !== node && !other.foreign);
     return others.every(({ life }) => {
       const store = life?.replica.store;
-      return store === undefined || store.has(id) || store.lacks(id);
+      const record = store?.peek(id);
+      if (store === undefined || store.lacks(id)) return true;
+      const endMs = record === undefined ? 1 : forgetAtMs(record, node.retentionMs);
+      return endMs === 0 || !isOver(endMs, wallMs);
     });
   }
 

@@ -39,8 +39,11 @@ export class JoinWatch {
     const owed = this.#owed.get(node);
     this.#owed.delete(node);
     if (event.reason !== "in_sync" || !node.correct || node.tainted || owed === undefined) return;
-    // What died with a donor is not owed, and one that started meanwhile may have less.
-    const donors = this.#donorsOf(node).map(({ life }) => life);
+    // What died with a donor is not owed, and one that started meanwhile may have less. Of one
+    // whose clock was set meanwhile nobody takes what it has stamped in the future since.
+    const donorsNow = this.#donorsOf(node);
+    if (donorsNow.some(({ tainted }) => tainted)) return;
+    const donors = donorsNow.map(({ life }) => life);
     const changed = donors.some((life, index) => life !== owed.donors[index]);
     if (changed || donors.length !== owed.donors.length) return;
     const { wallMs } = node.clock.at(this.#shell.nowMs);

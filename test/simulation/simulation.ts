@@ -255,24 +255,29 @@ export class Simulation implements World {
     return new Map(
       correctNodes(this.nodes).map((node) => {
         const { reconcile, membership } = node.life.replica.counters;
+        const { missingSequences = 0, reassemblyBytes = 0 } = node.life.replica.buffers;
+        const waits = missingSequences + reassemblyBytes > 0;
         const { rounds, refills } = reconcile;
         const proofs = membership.proofsAsked;
         const suspects = suspectsOf(node);
         const ways = waysOf(node);
         const joins = node.life.replica.phase === "joining";
-        return [node, { bytes: node.bytesSent, rounds, refills, proofs, suspects, ways, joins }];
+        const bytes = node.bytesSent;
+        return [node, { bytes, rounds, refills, proofs, suspects, waits, ways, joins }];
       }),
     );
   }
 
   /**
    * Whether a node still joined, got back what it had evicted, as sessions that end make room once,
-   * had yet to decide who is dead, or only now found somebody again, and what it had missed of him.
+   * had yet to decide who is dead, waited for what was lost, or only now found somebody
+   * again, and what it had missed of him.
    */
   #unrestSince(before: ReadonlyMap<SimNode, Standing>): boolean {
     return [...this.#standing()].some(([node, { refills, proofs }]) => {
       const then = before.get(node);
-      return refills !== then?.refills || proofs !== then.proofs || then.suspects > 0 || then.joins;
+      if (then === undefined || then.suspects > 0 || then.waits || then.joins) return true;
+      return refills !== then.refills || proofs !== then.proofs;
     });
   }
 

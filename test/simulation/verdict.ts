@@ -239,6 +239,8 @@ export interface Standing {
   readonly refills: number;
   readonly proofs: number;
   readonly suspects: number;
+  /** For numbers or fragments: what repair gives up is looked for by a round. */
+  readonly waits: boolean;
   readonly ways: number;
   readonly joins: boolean;
 }

@@ -626,7 +626,7 @@ test("a node without peers leaves at once: it sends what is unsent and says good
 test("a node leaves when its peers hold what it holds", () => {
   const lone = new LoneReplica();
   lone.settle();
-  lone.receive(peerHeartbeat());
+  lone.receive(peerHeartbeat({ hello: true }));
   lone.replica.create("s", value, byDefault, lone.now);
   lone.replica.leave(lone.now);
   lone.pass(250);

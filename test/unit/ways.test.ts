@@ -296,9 +296,27 @@ test("configured peers that are up are not greeted; others are, ever more rarely
   const many = greetings("seed:1");
   assert.equal(many > 12 && many < 22, true, `${many} greetings in a minute`);
   lone.replica.setSeeds([peerAddress], lone.now);
-  lone.receive(peerHeartbeat());
+  lone.receive(peerHeartbeat({ hello: true }));
   lone.pass(1_000);
   assert.equal(greetings(peerAddress), 0);
+});
+
+test("a heartbeat by unicast shows that the peer knows this node only once it was greeted", () => {
+  const lone = new LoneReplica();
+  lone.settle();
+  const greetings = (ms: number) => {
+    lone.pass(ms);
+    const greeted = (frame: Frame) => frame.tag === Tag.heartbeat && frame.hello;
+    const sent = lone.outbox.takeSent();
+    return sent.filter(({ to, frames }) => to === peerAddress && frames.some(greeted)).length;
+  };
+  // Such as a copy for the node that was here before.
+  lone.receive(peerHeartbeat());
+  lone.receive(peerHeartbeat());
+  assert.equal(greetings(limits.greetMs), 1);
+  assert.equal(greetings(2 * limits.greetMs), 1);
+  lone.receive(peerHeartbeat());
+  assert.equal(greetings(limits.downAfterMs - 1), 0);
 });
 
 test("a peer that is down for long and is heard by unicast is greeted soon", () => {

@@ -13,7 +13,8 @@ interface Seed {
 /**
  * Makes this node known to those whom its multicast may not reach: the configured peers, the only
  * way to find each other without any multicast; peers that are down, which may think the same of
- * this node; and peers that never sent a heartbeat by unicast, which may not know that it exists.
+ * this node; and peers that have neither greeted this node nor answered, which may not know that
+ * it exists.
  * They get a heartbeat by unicast that asks for one, more and more rarely. Who has never shown that
  * it is where it says gets none.
  */
@@ -52,17 +53,24 @@ export class Greeter {
         ways.greetDueMs = Number.POSITIVE_INFINITY;
         continue;
       }
-      if (nowMs >= ways.greetDueMs) this.#greet(peer.address);
-      else if (ways.greetPauseMs > 0) continue;
+      if (nowMs >= ways.greetDueMs) {
+        ways.greeted = true;
+        this.#greet(peer.address);
+      } else if (ways.greetPauseMs > 0) continue;
       ways.greetPauseMs = Math.max(limits.greetMs, ways.greetPauseMs * 2);
       ways.greetPauseMs = Math.min(limits.greetMsMax, ways.greetPauseMs);
       ways.greetDueMs = nowMs + ways.greetPauseMs;
     }
   }
 
-  /** A peer that is down may be back, and may not know that it has to say so by unicast. */
-  heard(peer: Peer, nowMs: number): void {
+  /**
+   * It came by unicast. A heartbeat answers a greeting or is one, and then the peer knows this
+   * node; another may be a copy for the node that was at this address before. A peer that is down
+   * may be back, and may not know that it has to say so by unicast.
+   */
+  heard(peer: Peer, heartbeat: Heartbeat | undefined, nowMs: number): void {
     const { ways } = peer;
+    if (heartbeat?.hello === true || (heartbeat && ways.greeted)) ways.greetsBack = true;
     if (peer.state !== "down" || peer.replaced || ways.greetDueMs <= nowMs + limits.greetMs) return;
     ways.greetPauseMs = limits.greetMs;
     ways.greetDueMs = nowMs + limits.greetMs;

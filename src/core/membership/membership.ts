@@ -49,8 +49,8 @@ export class Membership {
     this.suspicion.heard(peer);
     this.#reception?.heard(peer, via, nowMs);
     if (via === "unicast") {
-      this.#greeter.heard(peer, nowMs);
-      if (datagram.frames.some(({ tag }) => tag === Tag.heartbeat)) peer.ways.greetsBack = true;
+      const heartbeat = datagram.frames.find((frame) => frame.tag === Tag.heartbeat);
+      this.#greeter.heard(peer, heartbeat, nowMs);
     }
     return peer;
   }

@@ -40,6 +40,7 @@ export class Reception {
     if (nowMs >= ways.heardMs + limits.downAfterMs) {
       ways.silentSinceMs = nowMs;
       ways.unicastMs = Number.NEGATIVE_INFINITY;
+      ways.greeted = false;
       ways.greetsBack = false;
       ways.multicastSinceMs = Number.POSITIVE_INFINITY;
     }

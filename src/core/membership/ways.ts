@@ -12,7 +12,8 @@ export class Ways {
   /** When its last datagram came, and its last one by unicast since it came up. */
   heardMs = Number.NEGATIVE_INFINITY;
   unicastMs = Number.NEGATIVE_INFINITY;
-  /** Whether a heartbeat of it has come by unicast since then: it knows that this node is there. */
+  /** Whether it has been greeted since then, and whether it knows that this node is there. */
+  greeted = false;
   greetsBack = false;
   /** Since when its multicast has been missed: its last one, or when it came up after that. */
   silentSinceMs = Number.NEGATIVE_INFINITY;
