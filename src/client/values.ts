@@ -37,6 +37,7 @@ const reportUnpackr = new Unpackr({
   useRecords: false,
   mapsAsObjects: true,
   int64AsType: "number",
+  copyBuffers: true,
 });
 
 export interface PackedAttributes {

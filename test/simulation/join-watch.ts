@@ -1,4 +1,6 @@
 import type { CoreEvent } from "../../src/core/outbox.ts";
+import { limits } from "../../src/protocol/limits.ts";
+import { stampWallMs } from "../../src/session/stamp.ts";
 import type { Issued } from "./issued.ts";
 import { expiryKey, isOver, lifeKey, type ModelSession } from "./model.ts";
 import type { Life, SimNode } from "./sim-node.ts";
@@ -39,11 +41,8 @@ export class JoinWatch {
     const owed = this.#owed.get(node);
     this.#owed.delete(node);
     if (event.reason !== "in_sync" || !node.correct || node.tainted || owed === undefined) return;
-    // What died with a donor is not owed, and one that started meanwhile may have less. Of one
-    // whose clock was set meanwhile nobody takes what it has stamped in the future since.
-    const donorsNow = this.#donorsOf(node);
-    if (donorsNow.some(({ tainted }) => tainted)) return;
-    const donors = donorsNow.map(({ life }) => life);
+    // What died with a donor is not owed, and one that started meanwhile may have less.
+    const donors = this.#donorsOf(node).map(({ life }) => life);
     const changed = donors.some((life, index) => life !== owed.donors[index]);
     if (changed || donors.length !== owed.donors.length) return;
     const { wallMs } = node.clock.at(this.#shell.nowMs);
@@ -52,7 +51,7 @@ export class JoinWatch {
       const whole = this.#shell.issued.joinedWith(id, model);
       if (isOver(whole.forgetAtMs(node.retentionMs), wallMs, -2)) continue;
       if (isOver(model.forgetAtMs(node.retentionMs), wallMs, -2)) continue;
-      if (this.#isAskedFor(node, id)) continue;
+      if (this.#isAskedFor(node, id) || this.#isAhead(node, id)) continue;
       const missing = this.#missing(node, id, model);
       const fact = () => `${node.label} lacks ${missing} of ${id} when it says it is in sync`;
       hold(missing === undefined, "in-sync-is-complete", fact);
@@ -71,6 +70,15 @@ export class JoinWatch {
     const held = life.stores?.known(id);
     if (held === undefined && node.tiny) return true;
     return !held?.cells.has(lifeKey) && this.#wasEvicted(node, id);
+  }
+
+  /** Whether a donor, its clock set meanwhile, has written to it in what is the future here. */
+  #isAhead(node: SimNode, id: string): boolean {
+    const aheadMs = node.clock.at(this.#shell.nowMs).wallMs + limits.clockDriftMsMax;
+    return this.#donorsOf(node).some(({ life }) => {
+      const cells = life?.stores?.known(id)?.cells.values() ?? [];
+      return [...cells].some(({ time }) => stampWallMs(time) > aheadMs);
+    });
   }
 
   /**

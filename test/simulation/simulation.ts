@@ -217,8 +217,12 @@ export class Simulation implements World {
     this.#advance(Math.max(this.nowMs, healedMs + settleMs / 2) + settleMs);
     let before = this.#standing();
     this.#advance(this.nowMs + idleMs);
-    const untilMs = this.nowMs + (idleWindowsMax - 1) * idleMs + this.#refillMsMax();
-    while (this.nowMs < untilMs && this.#unrestSince(before)) {
+    const untilMs = this.nowMs + (idleWindowsMax - 1) * idleMs;
+    const refilledMs = untilMs + this.#refillMsMax();
+    while (
+      (this.nowMs < untilMs && this.#unrestSince(before)) ||
+      (this.nowMs < refilledMs && this.#refillsSince(before))
+    ) {
       before = this.#standing();
       this.#advance(this.nowMs + idleMs);
     }
@@ -274,11 +278,18 @@ export class Simulation implements World {
    * again, and what it had missed of him.
    */
   #unrestSince(before: ReadonlyMap<SimNode, Standing>): boolean {
-    return [...this.#standing()].some(([node, { refills, proofs }]) => {
+    if (this.#refillsSince(before)) return true;
+    return [...this.#standing()].some(([node, { proofs }]) => {
       const then = before.get(node);
       if (then === undefined || then.suspects > 0 || then.waits || then.joins) return true;
-      return refills !== then.refills || proofs !== then.proofs;
+      return proofs !== then.proofs;
     });
+  }
+
+  #refillsSince(before: ReadonlyMap<SimNode, Standing>): boolean {
+    return [...this.#standing()].some(
+      ([node, { refills }]) => refills !== before.get(node)?.refills,
+    );
   }
 
   /** How long nodes may look once for what they evicted: a few stubs at each peer's heartbeat. */
