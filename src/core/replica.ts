@@ -142,6 +142,7 @@ export class Replica {
     this.#refill = new Refill(this.store, this.#puller, counters);
     this.#join = new Join(this.#puller, outbox, prng);
     this.#fetcher = new Fetcher(this.store, prng, outbox, counters);
+    this.store.onEvicted = (id) => this.#fetcher.evicted(id);
     this.#confirmations = new Confirmations(options.boot, this.peers, outbox, counters);
     this.#outgoing.onGivenUp = (record) => this.#confirmations.givenUp(record);
     this.#sweep = new Sweep(this.store, this.peers, this.#gaps, outbox, counters);

@@ -136,8 +136,13 @@ test("who lacked a session before it came may have it since, though it found no 
     lone.receiveDeltas(1, ...values.map((value, at) => created(`${ids[at]}`, stamp.time, value)));
     assert.equal(ended(lone), undefined);
     assert.equal(lone.replica.store.hasStub("old"), true);
-    // Asked again, the peer says that it has not got it since.
+    // What was asked before says nothing now; asked again, it says that it has not got it since.
     lone.receive({ tag: Tag.evicted, nonce });
+    assert.equal(ended(lone), undefined);
+    lone.outbox.takeSent();
+    lone.pass(limits.fetchRetryMs);
+    const again = onlyOf(lone.outbox.framesOf(Tag.fetch));
+    lone.receive({ tag: Tag.evicted, nonce: again.nonce });
     assert.equal(ended(lone), true);
     assert.equal(lone.replica.store.hasStub("old"), false);
   }

@@ -159,6 +159,22 @@ export class Fetcher {
     for (const fetch of this.#fetches.values()) if (fetch.id === id) fetch.without.clear();
   }
 
+  /**
+   * This node held it until now and may have given it to a peer that has yet to get it. It is asked
+   * for under another number from now on, and what was answered before counts no more.
+   */
+  evicted(id: string): void {
+    if (this.#fetches.size === 0) return;
+    for (const [nonce, fetch] of [...this.#fetches]) {
+      if (fetch.id !== id) continue;
+      const renewed = this.#prng.uint32();
+      this.#fetches.delete(nonce);
+      this.#fetches.set(renewed, fetch);
+      this.#nonces.set(fetch.key, renewed);
+      fetch.without.clear();
+    }
+  }
+
   /** Whether somebody waits for this session. */
   wants(id: string): boolean {
     for (const fetch of this.#fetches.values()) if (fetch.id === id) return true;

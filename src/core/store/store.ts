@@ -59,6 +59,8 @@ export class Store {
   #retentionMs: number;
   /** Undefined: nobody wants to know, and nothing is spent on it. */
   observer: Observer | undefined;
+  /** What was held until now is known by a stub only. */
+  onEvicted: (id: string) => void = () => {};
 
   constructor(options: StoreOptions, counters: Counters) {
     this.#options = options;
@@ -360,6 +362,7 @@ export class Store {
   #evicted(record: StoredRecord): void {
     this.#counters.store.evicted += 1;
     this.observer?.(record.id, "evicted");
+    this.onEvicted(record.id);
     this.#leaveStub(record);
   }
 
