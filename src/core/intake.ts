@@ -88,8 +88,8 @@ export class Intake {
 
   /**
    * Blocks of a transfer. The numbers of records that changed something here, and of those that
-   * were not looked at; undefined when a block is not valid. `isWanted`: a client waits for it, so
-   * that it is taken in whatever must go for it.
+   * were not looked at; undefined when a block is not valid. `isWanted` is told of each record: a
+   * client waits for it, so that it is taken in whatever must go for it.
    */
   takeTransfer(
     peer: Peer,
@@ -165,7 +165,8 @@ export class Intake {
     const store = this.#store;
     const isPart = delta.life === undefined && store.hasStub(delta.id);
     const hasRoom = store.has(delta.id) || store.hasRoomFor(delta);
-    if (!isPart && (hasRoom || isWanted(delta.id))) return this.#apply(peer, delta, now);
+    const isTakenIn = isWanted(delta.id) || hasRoom;
+    if (!isPart && isTakenIn) return this.#apply(peer, delta, now);
     if (this.#isSkewed(peer, delta, now)) return "skewed";
     const isNews = store.adopt(delta, now.wallMs);
     // Of that very part there was the stub.

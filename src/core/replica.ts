@@ -127,7 +127,7 @@ export class Replica {
     this.#donor = new Donor(this.store, codec, outbox, counters);
     this.#puller = new Puller(prng, outbox, counters, {
       received: (peer, blocks) =>
-        this.#intake.takeTransfer(peer, blocks, (id) => this.#fetcher.wants(id), this.#now),
+        this.#intake.takeTransfer(peer, blocks, this.#fetcher.bringer(peer), this.#now),
       ended: (transfer, completed) => {
         if (this.#join.ended(transfer, completed, this.#now.monotonicMs)) return;
         this.#fetcher.onTransferEnded(transfer, completed);

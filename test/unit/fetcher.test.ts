@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
+import { framed } from "../../src/core/reconcile/block-assembler.ts";
 import { type Fetch, Tag } from "../../src/protocol/frames.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { tagOf } from "../../src/session/stamp.ts";
@@ -21,6 +22,12 @@ function fetch(lone: LoneReplica, write: { time: number; tag: number }): Fetch {
   assert.notEqual(lone.replica.fetch("s", write, lone.now), undefined);
   lone.tick();
   return onlyOf(lone.outbox.framesOf(Tag.fetch));
+}
+
+/** A whole transfer that brings the session, in a state that shows no write of the peer. */
+function wholeTransfer(lone: LoneReplica) {
+  const bytes = framed({ kind: "records", bytes: blockOf([created("s", lone.peerTime)]) });
+  return { tag: Tag.chunk, index: 0, last: true, bytes } as const;
 }
 
 function ended(lone: LoneReplica): boolean | undefined {
@@ -112,15 +119,26 @@ test("a session too large for a datagram is pulled once, not at every question",
   }
   const { transfer } = onlyOf(lone.outbox.framesOf(Tag.want));
   assert.equal(ended(lone), undefined);
-  lone.receive({ tag: Tag.chunk, transfer, index: 0, last: true, bytes: new Uint8Array(0) });
+  lone.receive({ ...wholeTransfer(lone), transfer });
   assert.equal(ended(lone), true, "the writer has answered");
   assert.equal(lone.outbox.framesOf(Tag.want).length, 1, "nothing else was waiting");
+});
+
+test("a transfer that does not bring the session is no answer: its donor has evicted it", () => {
+  const lone = withReadyPeer();
+  const { nonce } = fetch(lone, { time: lone.peerTime, tag: peerTag });
+  lone.receive({ tag: Tag.found, nonce, kept: true, block: new Uint8Array(0) });
+  const { transfer } = onlyOf(lone.outbox.framesOf(Tag.want));
+  lone.receive({ ...wholeTransfer(lone), bytes: new Uint8Array(0), transfer });
+  assert.equal(ended(lone), undefined);
+  lone.receive({ tag: Tag.absent, nonce });
+  assert.equal(ended(lone), true, "asked again, the writer has nothing");
 });
 
 test("a transfer that began before a write was asked for does not answer for it", () => {
   const lone = withReadyPeer();
   const tooLarge = { tag: Tag.found, kept: true, block: new Uint8Array(0) } as const;
-  const last = { tag: Tag.chunk, index: 0, last: true, bytes: new Uint8Array(0) } as const;
+  const last = wholeTransfer(lone);
   const early = fetch(lone, { time: lone.peerTime, tag: peerTag });
   lone.receive({ ...tooLarge, nonce: early.nonce });
   const before = onlyOf(lone.outbox.framesOf(Tag.want));

@@ -30,6 +30,8 @@ interface Fetch {
    * to wait for.
    */
   readonly pulledFrom: Map<Peer, boolean>;
+  /** Whose transfer has brought the record since; another peer may have evicted it meanwhile. */
+  readonly broughtBy: Set<Peer>;
   /** Who said that it does not hold the session, since this node does not either. */
   readonly without: Set<Peer>;
 }
@@ -100,6 +102,7 @@ export class Fetcher {
     const fetch = this.#fetches.get(nonce);
     if (fetch === undefined || fetch.pulledFrom.has(peer)) return undefined;
     fetch.pulledFrom.set(peer, kept);
+    fetch.broughtBy.delete(peer);
     return { level: leafLevel, prefix: this.#store.leafOf(fetch.id) };
   }
 
@@ -116,7 +119,8 @@ export class Fetcher {
       // What waits behind a transfer that fails is dropped with it.
       if (isHere || !completed) fetch.pulledFrom.delete(peer);
       if (!isHere) continue;
-      if (completed && skipped === 0) this.#answered(nonce, fetch, peer, kept);
+      const isKept = kept && fetch.broughtBy.has(peer);
+      if (completed && skipped === 0) this.#answered(nonce, fetch, peer, isKept);
     }
   }
 
@@ -175,10 +179,17 @@ export class Fetcher {
     }
   }
 
-  /** Whether somebody waits for this session. */
-  wants(id: string): boolean {
-    for (const fetch of this.#fetches.values()) if (fetch.id === id) return true;
-    return false;
+  /** To be told which sessions a transfer of this peer brings; says whether somebody waits. */
+  bringer(peer: Peer): (id: string) => boolean {
+    return (id) => {
+      let isWanted = false;
+      for (const fetch of this.#fetches.values()) {
+        if (fetch.id !== id) continue;
+        isWanted = true;
+        fetch.broughtBy.add(peer);
+      }
+      return isWanted;
+    };
   }
 
   /** `complete`: the whole state has arrived, so what is not there is nowhere. */
@@ -237,6 +248,7 @@ export class Fetcher {
       askDueMs: nowMs,
       tries: 0,
       pulledFrom: new Map(),
+      broughtBy: new Set(),
       without: new Set(),
     };
     this.#fetches.set(nonce, fetch);
