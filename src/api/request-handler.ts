@@ -16,9 +16,12 @@ import {
   encodeWriteReply,
 } from "./reply-codec.ts";
 import type {
+  Addressed,
+  BadRequest,
   DestroyAllRequest,
   FeedRequest,
   GetRequest,
+  Request,
   ServiceRequest,
   WriteRequest,
 } from "./requests.ts";
@@ -68,6 +71,13 @@ export class RequestHandler {
     this.#writer = writer;
     this.#counters = counters;
     this.#verbs = verbs;
+  }
+
+  /** These come next: what is stored of their sessions will be wanted. */
+  prefetch(requests: readonly (Request | BadRequest)[]): void {
+    const addressed: Addressed[] = [];
+    for (const request of requests) if ("id" in request) addressed.push(request);
+    if (addressed.length > 1) this.#service.prefetch(addressed);
   }
 
   /**

@@ -11,7 +11,8 @@ export interface HelloRequest {
   readonly versions: Versions;
 }
 
-interface Addressed {
+/** About one session. */
+export interface Addressed {
   readonly requestId: number;
   readonly id: string;
 }

@@ -1,12 +1,10 @@
 import type { Socket } from "node:net";
 import { limits } from "../protocol/limits.ts";
 import type { ChangeFeed, Subscription } from "./change-feed.ts";
-import { FrameSplitter } from "./framing.ts";
 import { type RefusalReason, Verb } from "./messages.ts";
-import { MsgpackReader } from "./msgpack-reader.ts";
 import type { MsgpackWriter } from "./msgpack-writer.ts";
-import { decodeRequest } from "./request-decoder.ts";
 import type { Caller, LateReply, RequestHandler } from "./request-handler.ts";
+import { RequestStream } from "./request-stream.ts";
 import type { BadRequest, HelloRequest, Request } from "./requests.ts";
 import type { ServerCounters } from "./server-counters.ts";
 import { commonVersion, type Versions, versionMismatch } from "./versions.ts";
@@ -42,8 +40,7 @@ export class ServerConnection implements Caller {
   readonly subscription: Subscription;
   readonly #socket: Socket;
   readonly #surroundings: ConnectionSurroundings;
-  readonly #splitter = new FrameSplitter(limits.localFrameBytesMax);
-  readonly #reader = new MsgpackReader();
+  readonly #requests: RequestStream;
   #state: State = "open";
   #greeted = false;
   /** At the end of this turn events leave, and replies that waited; or more requests are served. */
@@ -57,6 +54,7 @@ export class ServerConnection implements Caller {
   constructor(socket: Socket, surroundings: ConnectionSurroundings) {
     this.#socket = socket;
     this.#surroundings = surroundings;
+    this.#requests = new RequestStream((requests) => surroundings.handler.prefetch(requests));
     this.subscription = surroundings.feed.subscribe(() => this.#soon());
     socket.on("data", (chunk: Buffer) => this.#receive(chunk));
     // Before the stream's own listener, which ends the other direction as well.
@@ -83,7 +81,7 @@ export class ServerConnection implements Caller {
 
   #receive(chunk: Buffer): void {
     if (this.#state === "refused") return;
-    this.#splitter.feed(chunk);
+    this.#requests.feed(chunk);
     if (this.#state !== "open") return;
     if (this.#yielding) this.#pauseIfMuch();
     else this.#work();
@@ -106,11 +104,12 @@ export class ServerConnection implements Caller {
       const room = backlogBytesMax - this.#socket.writableLength;
       const end = turnLeft - Math.min(turnLeft, limits.localRepliesPerWrite);
       while (more && this.#state === "open" && writer.position <= room && turnLeft > end) {
-        more = this.#splitter.next();
-        if (more) this.#serve();
+        const request = this.#requests.next();
+        more = request !== undefined;
+        if (request !== undefined) this.#serve(request);
         turnLeft -= 1;
       }
-      if (this.#splitter.oversize && this.#state === "open") this.refuse(0, "oversizeFrame");
+      if (this.#requests.oversize && this.#state === "open") this.refuse(0, "oversizeFrame");
       this.#flush();
       if (this.#state !== "open") return;
     } while (more && turnLeft > 0 && this.#hasRoom);
@@ -142,13 +141,10 @@ export class ServerConnection implements Caller {
 
   /** To stop reading is not worth it for little; much must not become more. */
   #pauseIfMuch(): void {
-    if (this.#splitter.unread > limits.localUnreadBytesMax) this.#socket.pause();
+    if (this.#requests.unread > limits.localUnreadBytesMax) this.#socket.pause();
   }
 
-  #serve(): void {
-    const { buffer, start, end } = this.#splitter;
-    this.#reader.reset(buffer, start, end);
-    const request = decodeRequest(this.#reader);
+  #serve(request: Request | BadRequest): void {
     this.#surroundings.counters.requests += 1;
     if (request.verb !== 0 && this.#greeted && request.verb !== Verb.hello) {
       this.#surroundings.handler.handle(request, this);

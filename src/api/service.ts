@@ -31,6 +31,11 @@ export interface SessionService {
    * many writes wait, and it will not call back.
    */
   confirm(id: string, ack: AckRequest, done: (peers: number) => void): boolean;
+  /**
+   * Commands on these sessions follow. Changes nothing, but sought together they cost less than one
+   * by one.
+   */
+  prefetch(sought: readonly { readonly id: string }[]): void;
   get(id: string): SessionView | undefined;
   /** Starts a session; refused with `exists` while one of that id is alive. Revives a dead one. */
   create(id: string, attributes: readonly NamedValue[], lifetime: Lifetime): WriteOutcome;

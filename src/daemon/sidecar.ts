@@ -118,6 +118,7 @@ function sessionService(
     knowsAll: () => replica.phase !== "joining",
     fetch: (id, write, done) => driver.fetch(id, write, done),
     confirm: (id, ack, done) => driver.confirm(id, ack, done),
+    prefetch: (sought) => replica.store.prefetch(sought),
     get: (id) => replica.get(id, driver.now()),
     create: (id, attributes, lifetime) =>
       written(replica.create(id, attributes, lifetime, driver.now())),

@@ -312,6 +312,8 @@ export const limits = {
   localRequestsPerTurnMax: 64,
   /** And after so many their replies leave: the client need not wait for all. */
   localRepliesPerWrite: 24,
+  /** So many are decoded before the first is served, so that all are sought at once. */
+  localRequestsAheadMax: 24,
   /** And of one on the stats socket, where a request may cost a hundred times as much. */
   localStatsPerTurnMax: 1,
   /** And with more than this unread, no more is read before its next turn. */

@@ -121,6 +121,7 @@ test("whatever comes, count, octets and tombstones keep their bounds, the digest
             found.set(few[index] as SessionDelta, record);
           }
         }
+        store.prefetch(sequence.flatMap((each) => ("delta" in each ? [each.delta] : [])));
         store.apply(copyOf(step.delta), wallMs, found.get(step.delta));
       } else {
         wallMs += step.passMs;
@@ -144,6 +145,8 @@ test("the least recently used session is evicted first, and a read counts as a u
     for (const id of order) store.apply(born(id, 0), startMs);
     for (const read of reads) {
       const id = `session-${read}`;
+      // Only what is really read counts.
+      store.prefetch(order.toReversed().map((other) => ({ id: other })));
       if (read % 2 === 0) store.find(id);
       else store.findAll([{ id }]);
       order = [...order.filter((other) => other !== id), id];

@@ -29,6 +29,8 @@ const nothingWritten: WriteOutcome = { ...refused, refusal: undefined };
 /** What the service promises, in memory and for one node; the test moves its clock. */
 export class FakeService implements SessionService {
   readonly calls: string[] = [];
+  /** Of which sessions it was told together that commands on them follow. */
+  readonly prefetched: string[][] = [];
   state = "ready";
   nowMs = Date.now();
   readonly #sessions = new Map<string, FakeSession>();
@@ -63,6 +65,10 @@ export class FakeService implements SessionService {
     if (this.confirming.length >= this.confirmationsMax) return false;
     this.confirming.push(done);
     return true;
+  }
+
+  prefetch(sought: readonly { readonly id: string }[]): void {
+    this.prefetched.push(sought.map(({ id }) => id));
   }
 
   get(id: string): SessionView | undefined {

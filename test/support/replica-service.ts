@@ -34,6 +34,7 @@ export class ReplicaService {
         if (ticket !== undefined) this.#waiting.push(() => done(0));
         return ticket !== undefined;
       },
+      prefetch: (sought) => replica.store.prefetch(sought),
       get: (id) => replica.get(id, lone.now),
       create: (id, attributes, lifetime) => replica.create(id, attributes, lifetime, lone.now),
       set: (id, attributes, lifetime) => replica.set(id, attributes, lifetime, lone.now),
