@@ -114,12 +114,14 @@ export class Store {
 
   #findAll(sought: readonly { readonly id: string }[]): (StoredRecord | undefined)[] {
     const hashes = sought.map(({ id }) => hashId(this.#options.hashKey, id));
-    return this.#records.findAll(sought, hashes);
+    const found = this.#records.findAll(sought, hashes);
+    bringNear(found);
+    return found;
   }
 
   /** These are sought next, one by one. Changes nothing; see cache-lines.ts. */
   prefetch(sought: readonly { readonly id: string }[]): void {
-    bringNear(this.#findAll(sought));
+    this.#findAll(sought);
   }
 
   /** As `find`, without making it the most recent. */
