@@ -8,14 +8,11 @@ const noRecords: readonly StoredRecord[] = [];
 const partBits = 10;
 const leavesPerPart = leafCount >>> partBits;
 
-/** Linked lists through the records; a list holds records of one leaf only. */
-interface Part {
-  /** A power of two of them, in the order of the leaves; of a leaf, equally many neighbours. */
-  heads: (StoredRecord | undefined)[];
-  /** What is shifted out of the hashed id's first half, so that the rest says which list. */
-  shift: number;
-  count: number;
-}
+/**
+ * The heads of linked lists through the records; a list holds records of one leaf only. They are a
+ * power of two, in the order of the leaves; of a leaf, equally many neighbours.
+ */
+type Part = (StoredRecord | undefined)[];
 
 /**
  * All records, dead or alive, by the hash of their id, in the order of the digest trie's leaves.
@@ -23,7 +20,8 @@ interface Part {
  * them, as it would for one Map.
  */
 export class RecordTable {
-  readonly #parts = Array.from({ length: 1 << partBits }, () => partOf(leavesPerPart));
+  readonly #parts: Part[] = Array.from({ length: 1 << partBits }, () => partOf(leavesPerPart));
+  readonly #counts = new Int32Array(1 << partBits);
 
   find(id: string, hash: Readonly<Hash64>): StoredRecord | undefined {
     return ofId(ofHash(this.#headOf(hash), hash), id, hash);
@@ -52,19 +50,21 @@ export class RecordTable {
 
   /** The record must not be in it yet. */
   link(record: StoredRecord): void {
-    const part = this.#partOf(record.leaf);
-    if (part.count >= part.heads.length) grow(part);
-    part.count += 1;
-    push(part, record);
+    const number = partNumber(record.leaf);
+    const count = this.#counts[number] as number;
+    const part = this.#parts[number] as Part;
+    this.#counts[number] = count + 1;
+    if (count < part.length) push(part, record);
+    else push(this.#grow(number), record);
   }
 
   /** The record must be in it. */
   unlink(record: StoredRecord): void {
-    const part = this.#partOf(record.leaf);
-    const place = placeOf(part, record);
-    let before = part.heads[place];
-    part.count -= 1;
-    if (before === record) part.heads[place] = record.nextInTable;
+    const heads = this.#partOf(record.leaf);
+    const place = placeOf(heads, record.idHash.high);
+    let before = heads[place];
+    (this.#counts[partNumber(record.leaf)] as number) -= 1;
+    if (before === record) heads[place] = record.nextInTable;
     else {
       while (before !== undefined && before.nextInTable !== record) before = before.nextInTable;
       assert(before !== undefined, "a record hangs in the list of its hash");
@@ -74,7 +74,7 @@ export class RecordTable {
   }
 
   hasLeaf(leaf: number): boolean {
-    const { heads } = this.#partOf(leaf);
+    const heads = this.#partOf(leaf);
     const perLeaf = heads.length / leavesPerPart;
     const first = (leaf % leavesPerPart) * perLeaf;
     for (let place = first; place < first + perLeaf; place++) {
@@ -85,7 +85,7 @@ export class RecordTable {
 
   /** In no particular order. */
   recordsOfLeaf(leaf: number): readonly StoredRecord[] {
-    const { heads } = this.#partOf(leaf);
+    const heads = this.#partOf(leaf);
     const perLeaf = heads.length / leavesPerPart;
     const first = (leaf % leavesPerPart) * perLeaf;
     let records: StoredRecord[] | undefined;
@@ -99,7 +99,7 @@ export class RecordTable {
   }
 
   *all(): Generator<StoredRecord> {
-    for (const { heads } of this.#parts) {
+    for (const heads of this.#parts) {
       for (const head of heads) {
         for (let record = head; record !== undefined; record = record.nextInTable) yield record;
       }
@@ -107,12 +107,29 @@ export class RecordTable {
   }
 
   #headOf({ high }: Readonly<Hash64>): StoredRecord | undefined {
-    const { heads, shift } = this.#partOf(high >>> 16);
-    return heads[(high >>> shift) & (heads.length - 1)];
+    const heads = this.#partOf(high >>> 16);
+    return heads[placeOf(heads, high)];
   }
 
   #partOf(leaf: number): Part {
-    return this.#parts[leaf >>> (16 - partBits)] as Part;
+    return this.#parts[partNumber(leaf)] as Part;
+  }
+
+  #grow(number: number): Part {
+    const heads = this.#parts[number] as Part;
+    // Twice as many lists need one more bit of the hash; there are no more than it has.
+    if (shiftOf(heads) === 0) return heads;
+    const grown = partOf(heads.length * 2);
+    this.#parts[number] = grown;
+    for (const head of heads) {
+      let record = head;
+      while (record !== undefined) {
+        const next = record.nextInTable;
+        push(grown, record);
+        record = next;
+      }
+    }
+    return grown;
   }
 }
 
@@ -137,32 +154,25 @@ function ofId(
   return record;
 }
 
+function partNumber(leaf: number): number {
+  return leaf >>> (16 - partBits);
+}
+
 function partOf(lists: number): Part {
-  const heads = new Array<StoredRecord | undefined>(lists).fill(undefined);
-  return { heads, shift: 32 - partBits - Math.log2(lists), count: 0 };
+  return new Array<StoredRecord | undefined>(lists).fill(undefined);
 }
 
-function placeOf({ heads, shift }: Part, record: StoredRecord): number {
-  return (record.idHash.high >>> shift) & (heads.length - 1);
+/** What is shifted out of the hashed id's first half, so that the rest says which list. */
+function shiftOf(heads: Part): number {
+  return Math.clz32(heads.length) + 1 - partBits;
 }
 
-function push(part: Part, record: StoredRecord): void {
-  const place = placeOf(part, record);
-  record.nextInTable = part.heads[place];
-  part.heads[place] = record;
+function placeOf(heads: Part, high: number): number {
+  return (high >>> shiftOf(heads)) & (heads.length - 1);
 }
 
-function grow(part: Part): void {
-  // Twice as many lists need one more bit of the hash; there are no more than it has.
-  if (part.shift === 0) return;
-  const { heads, count } = part;
-  Object.assign(part, partOf(heads.length * 2), { count });
-  for (const head of heads) {
-    let record = head;
-    while (record !== undefined) {
-      const next = record.nextInTable;
-      push(part, record);
-      record = next;
-    }
-  }
+function push(heads: Part, record: StoredRecord): void {
+  const place = placeOf(heads, record.idHash.high);
+  record.nextInTable = heads[place];
+  heads[place] = record;
 }
