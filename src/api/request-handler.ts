@@ -75,6 +75,8 @@ export class RequestHandler {
 
   /** These come next: what is stored of their sessions will be wanted. */
   prefetch(requests: readonly (Request | BadRequest)[]): void {
+    // How long a refusal takes must not tell who lives.
+    if (this.#verbs !== undefined) return;
     const addressed: Addressed[] = [];
     for (const request of requests) if ("id" in request) addressed.push(request);
     if (addressed.length > 1) this.#service.prefetch(addressed);

@@ -7,7 +7,7 @@ import type { BadRequest, Request } from "./requests.ts";
 /**
  * What one client asks, in its order. Several requests are decoded before the first of them is
  * served, so that what they are about can be sought together. As with the splitter the caller
- * pulls: `feed` a chunk, then call `next`; who stops in between goes on from there later.
+ * pulls: `feed` a chunk, then call `next`; a caller that stops in between goes on from there later.
  */
 export class RequestStream {
   readonly #decoded: (requests: readonly (Request | BadRequest)[]) => void;
@@ -36,20 +36,24 @@ export class RequestStream {
     this.#splitter.feed(chunk);
   }
 
-  /** Undefined: there is no whole one yet, or the stream is `oversize`. */
-  next(): Request | BadRequest | undefined {
-    if (this.#taken === this.#ahead.length) this.#decode();
+  /**
+   * Undefined: there is no whole one yet, or the stream is `oversize`. No more are decoded ahead
+   * than `countMax`, this one included: so many the caller is going to take.
+   */
+  next(countMax: number): Request | BadRequest | undefined {
+    if (this.#taken === this.#ahead.length) this.#decode(countMax);
     const request = this.#ahead[this.#taken];
     if (request !== undefined) this.#taken += 1;
     return request;
   }
 
-  #decode(): void {
+  #decode(countMax: number): void {
+    const count = Math.min(countMax, limits.localRequestsAheadMax);
     const splitter = this.#splitter;
     const reader = this.#reader;
     this.#ahead = [];
     this.#taken = 0;
-    while (this.#ahead.length < limits.localRequestsAheadMax && splitter.next()) {
+    while (this.#ahead.length < count && splitter.next()) {
       reader.reset(splitter.buffer, splitter.start, splitter.end);
       this.#ahead.push(decodeRequest(reader));
     }

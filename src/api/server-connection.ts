@@ -54,7 +54,9 @@ export class ServerConnection implements Caller {
   constructor(socket: Socket, surroundings: ConnectionSurroundings) {
     this.#socket = socket;
     this.#surroundings = surroundings;
-    this.#requests = new RequestStream((requests) => surroundings.handler.prefetch(requests));
+    this.#requests = new RequestStream((requests) => {
+      if (this.#greeted) surroundings.handler.prefetch(requests);
+    });
     this.subscription = surroundings.feed.subscribe(() => this.#soon());
     socket.on("data", (chunk: Buffer) => this.#receive(chunk));
     // Before the stream's own listener, which ends the other direction as well.
@@ -104,12 +106,14 @@ export class ServerConnection implements Caller {
       const room = backlogBytesMax - this.#socket.writableLength;
       const end = turnLeft - Math.min(turnLeft, limits.localRepliesPerWrite);
       while (more && this.#state === "open" && writer.position <= room && turnLeft > end) {
-        const request = this.#requests.next();
+        const request = this.#requests.next(turnLeft - end);
         more = request !== undefined;
         if (request !== undefined) this.#serve(request);
         turnLeft -= 1;
       }
-      if (this.#requests.oversize && this.#state === "open") this.refuse(0, "oversizeFrame");
+      if (!more && this.#requests.oversize && this.#state === "open") {
+        this.refuse(0, "oversizeFrame");
+      }
       this.#flush();
       if (this.#state !== "open") return;
     } while (more && turnLeft > 0 && this.#hasRoom);

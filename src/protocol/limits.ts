@@ -309,15 +309,17 @@ export const limits = {
   /** Of one owner; the rest in later turns. */
   destroyAllPerTurnMax: 2_000,
   /** After so many requests of one client the others have their turn. */
-  localRequestsPerTurnMax: 64,
+  localRequestsPerTurnMax: 72,
   /** And after so many their replies leave: the client need not wait for all. */
   localRepliesPerWrite: 24,
-  /** So many are decoded before the first is served, so that all are sought at once. */
-  localRequestsAheadMax: 24,
   /** And of one on the stats socket, where a request may cost a hundred times as much. */
   localStatsPerTurnMax: 1,
   /** And with more than this unread, no more is read before its next turn. */
   localUnreadBytesMax: 16_384,
+  /** So many requests are decoded before the first is served, so that all are sought at once... */
+  localRequestsAheadMax: 24,
+  /** ...with so many attributes of each session. */
+  prefetchedAttributesMax: 8,
   watchesPerClientMax: 16,
   /** Sessions of which a client is told when they change, because it keeps copies. */
   trackedPerClientMax: 1_000_000,

@@ -20,7 +20,7 @@ function recorded(): { stream: RequestStream; told: number[][] } {
 function take(stream: RequestStream, countMax = Number.POSITIVE_INFINITY): number[] {
   const taken: (Request | BadRequest)[] = [];
   while (taken.length < countMax) {
-    const request = stream.next();
+    const request = stream.next(countMax - taken.length);
     if (request === undefined) break;
     taken.push(request);
   }
@@ -44,7 +44,7 @@ test("so many are told of at once as are decoded ahead, and no sooner than need 
   const { stream, told } = recorded();
   stream.feed(Buffer.concat(gets(aheadMax + 2)));
   assert.equal(told.length, 0);
-  assert.deepEqual(take(stream, 1), [1]);
+  assert.equal(stream.next(aheadMax + 2)?.requestId, 1);
   assert.deepEqual(
     told.map((some) => some.length),
     [aheadMax],
@@ -55,10 +55,18 @@ test("so many are told of at once as are decoded ahead, and no sooner than need 
   assert.deepEqual(told[1], [aheadMax + 1, aheadMax + 2]);
 });
 
+test("no more are decoded than the caller takes", () => {
+  const { stream, told } = recorded();
+  stream.feed(Buffer.concat(gets(5)));
+  assert.deepEqual(take(stream, 2), [1, 2]);
+  assert.deepEqual(told, [[1, 2]]);
+  assert.equal(stream.unread, 3 * get(1).length);
+});
+
 test("who stops among those decoded ahead goes on from there, though more has come", () => {
   const { stream } = recorded();
   stream.feed(Buffer.concat([get(1), get(2), get(3)]));
-  assert.deepEqual(take(stream, 1), [1]);
+  assert.equal(stream.next(3)?.requestId, 1);
   stream.feed(get(4));
   assert.equal(stream.unread, get(4).length);
   assert.deepEqual(take(stream), [2, 3, 4]);
@@ -70,9 +78,9 @@ test("a frame above the limit ends the stream once all before it were taken", ()
   const header = Buffer.alloc(4);
   header.writeUInt32BE(limits.localFrameBytesMax + 1);
   stream.feed(Buffer.concat([get(1), get(2), header, get(3)]));
-  assert.deepEqual(take(stream, 1), [1]);
+  assert.equal(stream.next(3)?.requestId, 1);
   assert.equal(stream.oversize, false);
-  assert.deepEqual(take(stream, 1), [2]);
+  assert.equal(stream.next(2)?.requestId, 2);
   assert.equal(stream.oversize, true);
   assert.deepEqual(take(stream), []);
 });

@@ -90,17 +90,6 @@ test("the replies to the requests of a turn leave in few writes", async (t) => {
   assert.equal(server.counters.requests, 501);
 });
 
-test("sessions of requests that come together are sought together", async (t) => {
-  const { path, service } = await serveFake(t);
-  const client = await RawClient.greet(t, path);
-  client.send(
-    Buffer.concat([get(2, "a"), frameOf([3, 11]), frameOf([4, 6, "b", null]), get(5, "c")]),
-  );
-  for (let index = 0; index < 4; index++) await client.reply();
-  await client.ask([6, 2, "alone"]);
-  assert.deepEqual(service.prefetched, [["a", "b", "c"]]);
-});
-
 test("a client with much to do does not keep one with little waiting", async (t) => {
   const { path, server } = await serveFake(t);
   const busy = await RawClient.greet(t, path);

@@ -12,7 +12,7 @@ const leavesPerPart = leafCount >>> partBits;
  * The heads of linked lists through the records; a list holds records of one leaf only. They are a
  * power of two, in the order of the leaves; of a leaf, equally many neighbours.
  */
-type Part = (StoredRecord | undefined)[];
+type Heads = (StoredRecord | undefined)[];
 
 /**
  * All records, dead or alive, by the hash of their id, in the order of the digest trie's leaves.
@@ -20,7 +20,7 @@ type Part = (StoredRecord | undefined)[];
  * them, as it would for one Map.
  */
 export class RecordTable {
-  readonly #parts: Part[] = Array.from({ length: 1 << partBits }, () => partOf(leavesPerPart));
+  readonly #parts: Heads[] = Array.from({ length: 1 << partBits }, () => noHeads(leavesPerPart));
   readonly #counts = new Int32Array(1 << partBits);
 
   find(id: string, hash: Readonly<Hash64>): StoredRecord | undefined {
@@ -50,20 +50,19 @@ export class RecordTable {
 
   /** The record must not be in it yet. */
   link(record: StoredRecord): void {
-    const number = partNumber(record.leaf);
-    const count = this.#counts[number] as number;
-    const part = this.#parts[number] as Part;
-    this.#counts[number] = count + 1;
-    if (count < part.length) push(part, record);
-    else push(this.#grow(number), record);
+    const part = partOf(record.leaf);
+    const count = this.#counts[part] as number;
+    const heads = this.#parts[part] as Heads;
+    this.#counts[part] = count + 1;
+    push(count < heads.length ? heads : this.#grow(part), record);
   }
 
   /** The record must be in it. */
   unlink(record: StoredRecord): void {
-    const heads = this.#partOf(record.leaf);
+    const heads = this.#headsOf(record.leaf);
     const place = placeOf(heads, record.idHash.high);
     let before = heads[place];
-    (this.#counts[partNumber(record.leaf)] as number) -= 1;
+    (this.#counts[partOf(record.leaf)] as number) -= 1;
     if (before === record) heads[place] = record.nextInTable;
     else {
       while (before !== undefined && before.nextInTable !== record) before = before.nextInTable;
@@ -74,7 +73,7 @@ export class RecordTable {
   }
 
   hasLeaf(leaf: number): boolean {
-    const heads = this.#partOf(leaf);
+    const heads = this.#headsOf(leaf);
     const perLeaf = heads.length / leavesPerPart;
     const first = (leaf % leavesPerPart) * perLeaf;
     for (let place = first; place < first + perLeaf; place++) {
@@ -85,7 +84,7 @@ export class RecordTable {
 
   /** In no particular order. */
   recordsOfLeaf(leaf: number): readonly StoredRecord[] {
-    const heads = this.#partOf(leaf);
+    const heads = this.#headsOf(leaf);
     const perLeaf = heads.length / leavesPerPart;
     const first = (leaf % leavesPerPart) * perLeaf;
     let records: StoredRecord[] | undefined;
@@ -107,20 +106,20 @@ export class RecordTable {
   }
 
   #headOf({ high }: Readonly<Hash64>): StoredRecord | undefined {
-    const heads = this.#partOf(high >>> 16);
+    const heads = this.#headsOf(high >>> 16);
     return heads[placeOf(heads, high)];
   }
 
-  #partOf(leaf: number): Part {
-    return this.#parts[partNumber(leaf)] as Part;
+  #headsOf(leaf: number): Heads {
+    return this.#parts[partOf(leaf)] as Heads;
   }
 
-  #grow(number: number): Part {
-    const heads = this.#parts[number] as Part;
+  #grow(part: number): Heads {
+    const heads = this.#parts[part] as Heads;
     // Twice as many lists need one more bit of the hash; there are no more than it has.
     if (shiftOf(heads) === 0) return heads;
-    const grown = partOf(heads.length * 2);
-    this.#parts[number] = grown;
+    const grown = noHeads(heads.length * 2);
+    this.#parts[part] = grown;
     for (const head of heads) {
       let record = head;
       while (record !== undefined) {
@@ -154,24 +153,24 @@ function ofId(
   return record;
 }
 
-function partNumber(leaf: number): number {
+function partOf(leaf: number): number {
   return leaf >>> (16 - partBits);
 }
 
-function partOf(lists: number): Part {
+function noHeads(lists: number): Heads {
   return new Array<StoredRecord | undefined>(lists).fill(undefined);
 }
 
 /** What is shifted out of the hashed id's first half, so that the rest says which list. */
-function shiftOf(heads: Part): number {
+function shiftOf(heads: Heads): number {
   return Math.clz32(heads.length) + 1 - partBits;
 }
 
-function placeOf(heads: Part, high: number): number {
+function placeOf(heads: Heads, high: number): number {
   return (high >>> shiftOf(heads)) & (heads.length - 1);
 }
 
-function push(heads: Part, record: StoredRecord): void {
+function push(heads: Heads, record: StoredRecord): void {
   const place = placeOf(heads, record.idHash.high);
   record.nextInTable = heads[place];
   heads[place] = record;
