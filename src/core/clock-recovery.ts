@@ -54,7 +54,7 @@ export class ClockRecovery {
     );
     const acceptedTime = stampTimeOf(wallMs + limits.clockDriftMsMax);
     const { records, latestTime } = this.#store.restamp({ acceptedTime, aheadMs }, wallMs);
-    this.#clock.setBack(Math.max(latestTime, stampTimeOf(wallMs)));
+    this.#clock.setRight(Math.max(latestTime, stampTimeOf(wallMs)));
     this.#offsetMsMax = offsetMs;
     for (const peer of this.#peers.all()) peer.compareSoon();
     this.#counters.clock.recoveries += 1;

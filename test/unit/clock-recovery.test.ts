@@ -44,6 +44,29 @@ test("what was written in the future is given its time once the clock is right a
   assert.deepEqual(events, [{ event: "clock_recovered", aheadMs: hour, records: 2 }]);
 });
 
+test("what was written just before and just after what peers accept stays in its order", () => {
+  const lone = new LoneReplica();
+  const aheadMs = 2 * limits.clockDriftMsMax;
+  lone.aheadMs = aheadMs;
+  lone.settle();
+  lone.replica.create("s", value, byDefault, lone.now);
+  lone.pass(1);
+  lone.replica.patch("s", [{ name: "a", value: "later" }], [], lone.now);
+  const latest = lone.replica.clockTime;
+  // Now the first stamp is the last that is accepted, and the second must not get before it.
+  lone.nowMs += aheadMs - limits.clockDriftMsMax - 1;
+  lone.aheadMs = 0;
+  lone.receive(peerHeartbeat({ wallMs: lone.now.wallMs }));
+  lone.tick();
+  assert.equal(lone.replica.counters.clock.recoveries, 1);
+  const record = lone.replica.store.peek("s");
+  const [attribute] = record?.attributes ?? [];
+  assert(record !== undefined && attribute !== undefined);
+  assert(attribute.stamp.time > record.life.stamp.time, "the patch is later than the create");
+  assert(attribute.stamp.time > latest, "it had to be moved on, by less than a millisecond");
+  assert(lone.replica.clockTime >= attribute.stamp.time, "and what comes next is later still");
+});
+
 test("the digest follows", () => {
   const lone = setRight();
   const before = lone.replica.store.trie.root;
