@@ -1,9 +1,11 @@
 import { unreachable } from "../base/assert.ts";
 import type { Now } from "../base/now.ts";
 import {
+  type Absent,
   type Confirm,
   type Credit,
   type DeltaFrame,
+  type Evicted,
   type Found,
   type Fragment,
   type Frame,
@@ -103,12 +105,8 @@ export class Dispatch {
         this.#onFound(peer, frame);
         return;
       case Tag.absent:
-        this.#count(to.fetcher.asks(frame.nonce));
-        to.fetcher.onAbsent(to.peers, peer, frame.nonce, monotonicMs);
-        return;
       case Tag.evicted:
-        this.#count(to.fetcher.asks(frame.nonce));
-        to.fetcher.onEvicted(peer, frame.nonce);
+        this.#onWithout(peer, frame);
         return;
       case Tag.confirm:
         this.#onConfirm(peer, frame);
@@ -225,15 +223,27 @@ export class Dispatch {
 
   #onFound(peer: Peer, found: Found): void {
     const { fetcher, intake, puller } = this.#to;
-    this.#count(fetcher.asks(found.nonce));
-    if (found.block.length > 0) {
-      const isWhole = intake.takeFound(peer, found.block, this.#now);
-      if (isWhole === undefined) fetcher.onEvicted(peer, found.nonce);
-      else if (isWhole) fetcher.onFound(peer, found);
+    const { nonce, block, kept } = found;
+    const fetch = fetcher.asked(nonce);
+    this.#count(fetch !== undefined);
+    if (block.length > 0) {
+      const isWhole = intake.takeFound(peer, block, this.#now);
+      if (fetch === undefined) return;
+      if (isWhole === undefined) fetcher.onEvicted(peer, fetch);
+      else if (isWhole) fetcher.onFound(peer, fetch, kept);
       return;
     }
-    const leaf = fetcher.onTooLarge(peer, found);
+    const leaf = fetch && fetcher.onTooLarge(peer, fetch, kept);
     if (leaf !== undefined) puller.pull(peer, [leaf], this.#now.monotonicMs);
+  }
+
+  #onWithout(peer: Peer, { tag, nonce }: Absent | Evicted): void {
+    const { fetcher, peers } = this.#to;
+    const fetch = fetcher.asked(nonce);
+    this.#count(fetch !== undefined);
+    if (fetch === undefined) return;
+    if (tag === Tag.evicted) fetcher.onEvicted(peer, fetch);
+    else fetcher.onAbsent(peers, peer, fetch, this.#now.monotonicMs);
   }
 
   /** A refusal or an end comes from the donor, a request for more from a receiver. */

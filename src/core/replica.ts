@@ -122,7 +122,7 @@ export class Replica {
       },
     );
     this.#intake = new Intake(codec, this.store, this.#clock, outbox, counters, (id) =>
-      this.#fetcher.changedElsewhere(id),
+      this.#fetcher.askAnew(id),
     );
     this.#donor = new Donor(this.store, codec, outbox, counters);
     this.#puller = new Puller(prng, outbox, counters, {
@@ -142,7 +142,7 @@ export class Replica {
     this.#refill = new Refill(this.store, this.#puller, counters);
     this.#join = new Join(this.#puller, outbox, prng);
     this.#fetcher = new Fetcher(this.store, prng, outbox, counters);
-    this.store.onEvicted = (id) => this.#fetcher.evicted(id);
+    this.store.onEvicted = (id) => this.#fetcher.askAnew(id);
     this.#confirmations = new Confirmations(options.boot, this.peers, outbox, counters);
     this.#outgoing.onGivenUp = (record) => this.#confirmations.givenUp(record);
     this.#sweep = new Sweep(this.store, this.peers, this.#gaps, outbox, counters);

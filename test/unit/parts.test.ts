@@ -144,9 +144,17 @@ test("what peers denied before the session was written to does not count", () =>
   assert(nonce !== undefined);
   lone.receiveFrom(other, "other:1", "unicast", { tag: Tag.absent, nonce });
   lone.receiveDeltas(3, patched(lone.peerTime + 1));
+  // What was on its way meanwhile does not count either.
   lone.receive({ tag: Tag.absent, nonce });
-  assert.equal(ended(lone), undefined);
   lone.receiveFrom(other, "other:1", "unicast", { tag: Tag.absent, nonce });
+  assert.equal(ended(lone), undefined);
+  lone.outbox.takeSent();
+  lone.pass(limits.fetchRetryMs);
+  const again = lone.outbox.framesOf(Tag.fetch)[0]?.nonce;
+  assert(again !== undefined && again !== nonce);
+  lone.receive({ tag: Tag.absent, nonce: again });
+  assert.equal(ended(lone), undefined);
+  lone.receiveFrom(other, "other:1", "unicast", { tag: Tag.absent, nonce: again });
   assert.equal(ended(lone), true);
 });
 

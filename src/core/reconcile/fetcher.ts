@@ -1,5 +1,5 @@
 import type { Prng } from "../../base/prng.ts";
-import { type Found, Tag, type TrieRange } from "../../protocol/frames.ts";
+import { Tag, type TrieRange } from "../../protocol/frames.ts";
 import { limits } from "../../protocol/limits.ts";
 import { showsWrite } from "../../session/record.ts";
 import { type Stamp, tagOf } from "../../session/stamp.ts";
@@ -15,6 +15,8 @@ import { FetchAllowance } from "./fetch-allowance.ts";
 import type { IncomingTransfer } from "./incoming-transfer.ts";
 
 interface Fetch {
+  /** Under which answers come. */
+  nonce: number;
   readonly id: string;
   /** Wanted is a state that includes this write; undefined: wanted is whatever there is. */
   readonly write: Stamp | undefined;
@@ -53,9 +55,8 @@ export class Fetcher {
   readonly #prng: Prng;
   readonly #outbox: Outbox;
   readonly #counters: Counters;
-  /** By nonce, and the nonces by what is asked for. */
-  readonly #fetches = new Map<number, Fetch>();
-  readonly #nonces = new Map<string, number>();
+  readonly #byNonce = new Map<number, Fetch>();
+  readonly #byKey = new Map<string, Fetch>();
   readonly #allowance = new FetchAllowance();
   readonly #absences = new Absences();
   #ticket = 0;
@@ -75,8 +76,7 @@ export class Fetcher {
   /** A number that comes back through `Outbox.fetched`; undefined: too many are under way. */
   start(id: string, write: Stamp | undefined, nowMs: number): number | undefined {
     const key = write === undefined ? id : `${id} ${write.time} ${write.tag}`;
-    const held = this.#fetches.get(this.#nonces.get(key) ?? -1);
-    const fetch = held ?? this.#open(key, id, write, nowMs);
+    const fetch = this.#byKey.get(key) ?? this.#open(key, id, write, nowMs);
     if (fetch === undefined || fetch.tickets.length >= limits.fetchWaitersMax) {
       this.#counters.reconcile.fetchesRefused += 1;
       return undefined;
@@ -86,21 +86,22 @@ export class Fetcher {
     return this.#ticket;
   }
 
-  /** Whether an answer under this nonce is still waited for. */
-  asks(nonce: number): boolean {
-    return this.#fetches.has(nonce);
+  /**
+   * What an answer under this nonce is to, as the other methods take it, also if merging what it
+   * brings changes the nonce; undefined: to nothing that is still asked.
+   */
+  asked(nonce: number): Fetch | undefined {
+    return this.#byNonce.get(nonce);
   }
 
   /** The peer has it, and its content has been merged. */
-  onFound(peer: Peer, found: Found): void {
-    const fetch = this.#fetches.get(found.nonce);
-    if (fetch !== undefined) this.#answered(found.nonce, fetch, peer, found.kept);
+  onFound(peer: Peer, fetch: Fetch, kept: boolean): void {
+    this.#answered(fetch, peer, kept);
   }
 
   /** The peer has it, but not in one datagram. What to pull from it, if that is not under way. */
-  onTooLarge(peer: Peer, { nonce, kept }: Found): TrieRange | undefined {
-    const fetch = this.#fetches.get(nonce);
-    if (fetch === undefined || fetch.pulledFrom.has(peer)) return undefined;
+  onTooLarge(peer: Peer, fetch: Fetch, kept: boolean): TrieRange | undefined {
+    if (fetch.pulledFrom.has(peer)) return undefined;
     fetch.pulledFrom.set(peer, kept);
     fetch.broughtBy.delete(peer);
     return { level: leafLevel, prefix: this.#store.leafOf(fetch.id) };
@@ -109,7 +110,7 @@ export class Fetcher {
   /** A transfer ended, and what it brought has been merged. */
   onTransferEnded(transfer: IncomingTransfer, completed: boolean): void {
     const { peer, ranges, skipped, beganMs } = transfer;
-    for (const [nonce, fetch] of this.#fetches) {
+    for (const fetch of this.#byKey.values()) {
       const kept = fetch.pulledFrom.get(peer);
       if (kept === undefined) continue;
       const leaf = this.#store.leafOf(fetch.id);
@@ -120,32 +121,27 @@ export class Fetcher {
       if (isHere || !completed) fetch.pulledFrom.delete(peer);
       if (!isHere) continue;
       const isKept = kept && fetch.broughtBy.has(peer);
-      if (completed && skipped === 0) this.#answered(nonce, fetch, peer, isKept);
+      if (completed && skipped === 0) this.#answered(fetch, peer, isKept);
     }
   }
 
   /** The peer has not; that settles it if the peer must know, as those do that could give all. */
-  onAbsent(peers: PeerTable, peer: Peer, nonce: number, nowMs: number): void {
-    const fetch = this.#fetches.get(nonce);
-    if (fetch === undefined) return;
-    this.#noteWithout(fetch, peer);
+  onAbsent(peers: PeerTable, peer: Peer, fetch: Fetch, nowMs: number): void {
+    this.onEvicted(peer, fetch);
     if (this.#store.lacks(fetch.id)) return;
     if (fetch.write !== undefined) {
-      if (wrote(peer, fetch.write)) this.#end(nonce, true);
+      if (wrote(peer, fetch.write)) this.#end(fetch, true);
     } else if (peer.phase === "ready" && isAmong(donorsAmong(peers), peer)) {
       this.#absences.note(fetch.id, nowMs);
-      this.#end(nonce, true);
+      this.#end(fetch, true);
     }
   }
 
-  /** The peer knows of it and has not: it may be with others. */
-  onEvicted(peer: Peer, nonce: number): void {
-    const fetch = this.#fetches.get(nonce);
-    if (fetch !== undefined) this.#noteWithout(fetch, peer);
-  }
-
-  /** Said while this node has the session itself, it does not count once it has evicted that. */
-  #noteWithout(fetch: Fetch, peer: Peer): void {
+  /**
+   * The peer knows of it and has not: it may be with others. Said while this node has the session
+   * itself, it does not count once it has evicted that.
+   */
+  onEvicted(peer: Peer, fetch: Fetch): void {
     if (!this.#isHere(fetch.id)) fetch.without.add(peer);
   }
 
@@ -155,26 +151,18 @@ export class Fetcher {
   }
 
   /**
-   * A peer's write to this session came. Who said before to lack it may have got it as well: that
-   * does not count any more, also where this node had no room for it, or evicted it in this turn.
+   * Who said to lack it may hold it by now: a peer's write to this session came, also if this node
+   * had no room for that, or this node has evicted it, and may have given it to a peer that has yet
+   * to get it. It is asked for under another number from now on, since answers from before may be
+   * on their way. One that has the session counts all the same, by what it brings.
    */
-  changedElsewhere(id: string): void {
-    if (this.#fetches.size === 0) return;
-    for (const fetch of this.#fetches.values()) if (fetch.id === id) fetch.without.clear();
-  }
-
-  /**
-   * This node held it until now and may have given it to a peer that has yet to get it. It is asked
-   * for under another number from now on, and what was answered before counts no more.
-   */
-  evicted(id: string): void {
-    if (this.#fetches.size === 0) return;
-    for (const [nonce, fetch] of [...this.#fetches]) {
+  askAnew(id: string): void {
+    if (this.#byKey.size === 0) return;
+    for (const fetch of this.#byKey.values()) {
       if (fetch.id !== id) continue;
-      const renewed = this.#prng.uint32();
-      this.#fetches.delete(nonce);
-      this.#fetches.set(renewed, fetch);
-      this.#nonces.set(fetch.key, renewed);
+      this.#byNonce.delete(fetch.nonce);
+      fetch.nonce = this.#prng.uint32();
+      this.#byNonce.set(fetch.nonce, fetch);
       fetch.without.clear();
     }
   }
@@ -183,7 +171,7 @@ export class Fetcher {
   bringer(peer: Peer): (id: string) => boolean {
     return (id) => {
       let isWanted = false;
-      for (const fetch of this.#fetches.values()) {
+      for (const fetch of this.#byKey.values()) {
         if (fetch.id !== id) continue;
         isWanted = true;
         fetch.broughtBy.add(peer);
@@ -196,36 +184,36 @@ export class Fetcher {
   tick(peers: PeerTable, complete: boolean, nowMs: number): void {
     if (complete) this.#absences.clear();
     else this.#absences.tick(nowMs);
-    for (const [nonce, fetch] of this.#fetches) {
+    for (const fetch of this.#byKey.values()) {
       if (this.#isHere(fetch.id)) fetch.without.clear();
-      if (this.#isSettled(fetch, complete)) this.#end(nonce, true);
+      if (this.#isSettled(fetch, complete)) this.#end(fetch, true);
       else if (complete && this.#isGone(peers, fetch)) {
         this.#store.nobodyHas(fetch.id);
-        this.#end(nonce, true, true);
-      } else if (nowMs >= fetch.giveUpMs) this.#end(nonce, false);
+        this.#end(fetch, true, true);
+      } else if (nowMs >= fetch.giveUpMs) this.#end(fetch, false);
       else if (nowMs >= fetch.askDueMs) {
         fetch.askDueMs = Math.min(nowMs + limits.fetchRetryMs * 2 ** fetch.tries, fetch.giveUpMs);
         fetch.tries += 1;
         // The first is paid for already.
-        if (fetch.tries === 1 || this.#isAllowed(nowMs)) this.#ask(peers, nonce, fetch, nowMs);
+        if (fetch.tries === 1 || this.#isAllowed(nowMs)) this.#ask(peers, fetch, nowMs);
       }
     }
   }
 
   get dueMs(): number {
     let { dueMs } = this.#absences;
-    for (const fetch of this.#fetches.values()) dueMs = Math.min(dueMs, fetch.askDueMs);
+    for (const fetch of this.#byKey.values()) dueMs = Math.min(dueMs, fetch.askDueMs);
     return dueMs;
   }
 
   get waiting(): number {
-    return this.#fetches.size;
+    return this.#byKey.size;
   }
 
   /** Requests that wait for them. */
   get waiters(): number {
     let count = 0;
-    for (const { tickets } of this.#fetches.values()) count += tickets.length;
+    for (const { tickets } of this.#byKey.values()) count += tickets.length;
     return count;
   }
 
@@ -234,11 +222,11 @@ export class Fetcher {
   }
 
   #open(key: string, id: string, write: Stamp | undefined, nowMs: number): Fetch | undefined {
-    if (this.#fetches.size >= limits.fetchesMax || !this.#isAllowed(nowMs)) return undefined;
+    if (this.#byKey.size >= limits.fetchesMax || !this.#isAllowed(nowMs)) return undefined;
     this.#counters.reconcile.fetches += 1;
-    const nonce = this.#prng.uint32();
     const giveUpMs = nowMs + limits.fetchMsMax;
     const fetch: Fetch = {
+      nonce: this.#prng.uint32(),
       id,
       write,
       key,
@@ -251,8 +239,8 @@ export class Fetcher {
       broughtBy: new Set(),
       without: new Set(),
     };
-    this.#fetches.set(nonce, fetch);
-    this.#nonces.set(key, nonce);
+    this.#byNonce.set(fetch.nonce, fetch);
+    this.#byKey.set(key, fetch);
     return fetch;
   }
 
@@ -270,11 +258,11 @@ export class Fetcher {
     return held !== undefined && showsWrite(held, fetch.write);
   }
 
-  #answered(nonce: number, fetch: Fetch, peer: Peer, kept: boolean): void {
+  #answered(fetch: Fetch, peer: Peer, kept: boolean): void {
     const isEnough = fetch.write === undefined || (kept && wrote(peer, fetch.write));
     // It may have been found, and be too large for this node.
     if (this.#store.lacks(fetch.id)) return;
-    if (isEnough || this.#isSettled(fetch, false)) this.#end(nonce, true);
+    if (isEnough || this.#isSettled(fetch, false)) this.#end(fetch, true);
   }
 
   /**
@@ -292,8 +280,8 @@ export class Fetcher {
   }
 
   /** Two at a time, drawn anew for each try: one may be dead, and one may be joining as well. */
-  #ask(peers: PeerTable, nonce: number, fetch: Fetch, nowMs: number): void {
-    const { id, write } = fetch;
+  #ask(peers: PeerTable, fetch: Fetch, nowMs: number): void {
+    const { nonce, id, write } = fetch;
     const up = [...peers.all()].filter(({ state }) => state === "up");
     const asked = new Set<Peer>();
     // Who wrote it knows best.
@@ -335,11 +323,9 @@ export class Fetcher {
     return [...peers.slice(first), ...peers.slice(0, first)];
   }
 
-  #end(nonce: number, known: boolean, isGone = false): void {
-    const fetch = this.#fetches.get(nonce);
-    if (fetch === undefined) return;
-    this.#fetches.delete(nonce);
-    this.#nonces.delete(fetch.key);
+  #end(fetch: Fetch, known: boolean, isGone = false): void {
+    this.#byNonce.delete(fetch.nonce);
+    this.#byKey.delete(fetch.key);
     if (!known) this.#counters.reconcile.fetchesFailed += 1;
     for (const ticket of fetch.tickets) {
       // The command of one who waited may have evicted it before the next one's turn.
