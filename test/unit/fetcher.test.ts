@@ -35,6 +35,16 @@ function ended(lone: LoneReplica): boolean | undefined {
   return lone.outbox.fetches[0]?.known;
 }
 
+test("an id that looks like another question is a question of its own", () => {
+  const lone = withReadyPeer();
+  const write = { time: lone.peerTime, tag: peerTag };
+  fetch(lone, write);
+  lone.outbox.takeSent();
+  const other = `s ${write.time} ${write.tag}`;
+  assert.notEqual(lone.replica.fetch(other, undefined, lone.now), undefined);
+  assert.equal(lone.replica.buffers.fetches, 2);
+});
+
 test("a state includes a write whose stamp it shows", () => {
   const lone = withReadyPeer();
   const write = { time: lone.peerTime, tag: 2 };

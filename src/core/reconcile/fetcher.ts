@@ -75,7 +75,8 @@ export class Fetcher {
 
   /** A number that comes back through `Outbox.fetched`; undefined: too many are under way. */
   start(id: string, write: Stamp | undefined, nowMs: number): number | undefined {
-    const key = write === undefined ? id : `${id} ${write.time} ${write.tag}`;
+    // An id may be any text: at the end it cannot look like another question.
+    const key = `${write?.time ?? 0} ${write?.tag ?? 0} ${id}`;
     const fetch = this.#byKey.get(key) ?? this.#open(key, id, write, nowMs);
     if (fetch === undefined || fetch.tickets.length >= limits.fetchWaitersMax) {
       this.#counters.reconcile.fetchesRefused += 1;
