@@ -45,8 +45,8 @@ interface Waiter {
 }
 
 /**
- * The connection to the sidecar: requests of one turn leave in one write, replies come back in any
- * order. There is no queue for bad times: without a connection a request starts one attempt and
+ * The connection to the sidecar: a request leaves at once when no other is waited for, else with
+ * those of its turn in one write; replies come back in any order. There is no queue for bad times: without a connection a request starts one attempt and
  * shares its fate. After a break the connection is made anew in the background, so that the next
  * request finds it ready. Requests are sent only to a sidecar that has answered the greeting: one
  * that is stopped would do, when it goes on, what was given up long before.
@@ -129,9 +129,14 @@ export class Connection {
   }
 
   #send(): void {
+    const isAlone = this.#pending.size === 1;
     if (this.#link === undefined) this.#open();
-    else if (this.#link.stage === "ready") this.#flushSoon();
-    if (this.#pending.size === 1) this.#holdProcess();
+    else if (this.#link.stage === "ready") {
+      // Like Nagle (RFC 896): where nothing is waited for there is nothing to gather behind.
+      if (isAlone) this.#flush();
+      else this.#flushSoon();
+    }
+    if (isAlone) this.#holdProcess();
   }
 
   /** At the end of the turn; or at once, so that the sidecar need not wait for the whole turn. */

@@ -230,11 +230,16 @@ test("requests of one turn leave in one write, also before there is a connection
   await Promise.all(Array.from({ length: 20 }, () => client.ping()));
   // The greeting, and right behind it all the rest.
   assert.equal(writes(), 2);
+  // The first of all leaves at once, and the others follow it.
   const { clientRequestsPerWrite } = limits;
-  await Promise.all(Array.from({ length: clientRequestsPerWrite - 1 }, () => client.ping()));
-  assert.equal(writes(), 3);
-  await Promise.all(Array.from({ length: clientRequestsPerWrite + 1 }, () => client.ping()));
-  assert.equal(writes(), 5);
+  await Promise.all(Array.from({ length: clientRequestsPerWrite }, () => client.ping()));
+  assert.equal(writes(), 4);
+  await Promise.all(Array.from({ length: clientRequestsPerWrite + 2 }, () => client.ping()));
+  assert.equal(writes(), 7);
+  const both = [client.ping(), client.ping()];
+  assert.equal(writes(), 8);
+  await Promise.all(both);
+  assert.equal(writes(), 9);
 });
 
 test("a sidecar of another protocol is told apart from none", async (t) => {
