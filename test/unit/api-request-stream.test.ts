@@ -27,16 +27,17 @@ function take(stream: RequestStream, countMax = Number.POSITIVE_INFINITY): numbe
   return idsOf(taken);
 }
 
-test("requests come in their order, each told of before, wherever the stream is cut", () => {
+test("requests come in their order, several told of before, wherever the stream is cut", () => {
   const all = Buffer.concat(gets(5));
   for (let cut = 0; cut <= all.length; cut++) {
     const { stream, told } = recorded();
     stream.feed(all.subarray(0, cut));
     const early = take(stream);
-    assert.deepEqual(told.flat(), early, `cut at ${cut}`);
     stream.feed(all.subarray(cut));
-    assert.deepEqual([...early, ...take(stream)], [1, 2, 3, 4, 5], `cut at ${cut}`);
-    assert.deepEqual(told.flat(), [1, 2, 3, 4, 5], `cut at ${cut}`);
+    const late = take(stream);
+    assert.deepEqual([...early, ...late], [1, 2, 3, 4, 5], `cut at ${cut}`);
+    const severals = [early, late].filter((some) => some.length > 1);
+    assert.deepEqual(told, severals, `cut at ${cut}`);
   }
 });
 
