@@ -17,6 +17,8 @@ const assemblyBytesInitial = 65_536;
 export class FrameSplitter {
   readonly #bodyBytesMax: number;
   #chunk: Buffer = Buffer.alloc(0);
+  /** What is unread lies from `#position` to here. */
+  #chunkEnd = 0;
   #position = 0;
   /** The body under construction: how long it will be, and how much of it is here. */
   #assembly: Buffer | undefined;
@@ -42,13 +44,22 @@ export class FrameSplitter {
 
   /** Octets that were fed and not yet looked at. */
   get unread(): number {
-    return this.#chunk.length - this.#position;
+    return this.#chunkEnd - this.#position;
   }
 
-  /** The chunk is read in place and must not change until `next` has returned false. */
-  feed(chunk: Buffer): void {
-    const rest = this.#chunk.length - this.#position;
-    this.#chunk = rest === 0 ? chunk : Buffer.concat([this.#chunk.subarray(this.#position), chunk]);
+  /**
+   * The first octets of a chunk, by default all. It is read in place and must not change until
+   * `next` has returned false. A view of a part would cost as much as to read a small frame.
+   */
+  feed(chunk: Buffer, bytes = chunk.length): void {
+    if (this.unread === 0) {
+      this.#chunk = chunk;
+      this.#chunkEnd = bytes;
+    } else {
+      const rest = this.#chunk.subarray(this.#position, this.#chunkEnd);
+      this.#chunk = Buffer.concat([rest, chunk.subarray(0, bytes)]);
+      this.#chunkEnd = this.#chunk.length;
+    }
     this.#position = 0;
   }
 
@@ -58,7 +69,7 @@ export class FrameSplitter {
     if (this.#assembly !== undefined) return this.#assemble(this.#assembly);
     if (!this.#readHeader()) return false;
     const start = this.#position;
-    if (this.#chunk.length - start >= this.#bodyBytes) {
+    if (this.#chunkEnd - start >= this.#bodyBytes) {
       this.#position = start + this.#bodyBytes;
       return this.#found(this.#chunk, start, this.#position);
     }
@@ -69,11 +80,9 @@ export class FrameSplitter {
   }
 
   #readHeader(): boolean {
-    const chunk = this.#chunk;
     while (this.#headerBytesSeen < frameHeaderBytes) {
-      const byte = chunk[this.#position];
-      if (byte === undefined) return false;
-      this.#headerValue = this.#headerValue * 256 + byte;
+      if (this.#position === this.#chunkEnd) return false;
+      this.#headerValue = this.#headerValue * 256 + (this.#chunk[this.#position] as number);
       this.#headerBytesSeen += 1;
       this.#position += 1;
     }
@@ -85,8 +94,7 @@ export class FrameSplitter {
   }
 
   #assemble(assembly: Buffer): boolean {
-    const available = this.#chunk.length - this.#position;
-    const taken = Math.min(available, this.#bodyBytes - this.#assemblyBytes);
+    const taken = Math.min(this.unread, this.#bodyBytes - this.#assemblyBytes);
     const filled = this.#assemblyBytes + taken;
     let target = assembly;
     if (filled > target.length) {

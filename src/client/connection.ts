@@ -46,10 +46,11 @@ interface Waiter {
 
 /**
  * The connection to the sidecar: a request leaves at once when no other is waited for, else with
- * those of its turn in one write; replies come back in any order. There is no queue for bad times: without a connection a request starts one attempt and
- * shares its fate. After a break the connection is made anew in the background, so that the next
- * request finds it ready. Requests are sent only to a sidecar that has answered the greeting: one
- * that is stopped would do, when it goes on, what was given up long before.
+ * those of its turn in one write; replies come back in any order. There is no queue for bad times:
+ * without a connection a request starts one attempt and shares its fate. After a break the
+ * connection is made anew in the background, so that the next request finds it ready. Requests are
+ * sent only to a sidecar that has answered the greeting: one that is stopped would do, when it goes
+ * on, what was given up long before.
  */
 export class Connection {
   readonly #options: ConnectionOptions;
@@ -187,7 +188,7 @@ export class Connection {
   #connect(path: string): Socket {
     const callback = (bytes: number) => {
       const link = this.#link;
-      if (link?.socket === socket) this.#receive(link, this.#incoming.subarray(0, bytes));
+      if (link?.socket === socket) this.#receive(link, bytes);
       return true;
     };
     const socket = connect({ path, onread: { buffer: this.#incoming, callback } });
@@ -236,9 +237,9 @@ export class Connection {
     return `no sidecar answers at ${link.path}`;
   }
 
-  #receive(link: Link, chunk: Buffer): void {
+  #receive(link: Link, bytes: number): void {
     link.readMs = performance.now();
-    link.splitter.feed(chunk);
+    link.splitter.feed(this.#incoming, bytes);
     while (this.#link === link && link.splitter.next()) {
       const { buffer, start, end } = link.splitter;
       this.#reader.reset(buffer, start, end);

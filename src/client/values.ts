@@ -27,6 +27,11 @@ const unpackr = new Unpackr({
   copyBuffers: true,
 });
 
+/** A native method of Buffer that its type declarations leave out; half the cost of `toString`. */
+interface NativeBuffer extends Buffer {
+  utf8Slice(start: number, end: number): string;
+}
+
 const notValue = "an attribute holds bytes that are no value";
 
 /** Where the value lies that is unpacked; one for all, since unpacking never waits. */
@@ -66,7 +71,7 @@ export function packAttributes(values: object): PackedAttributes {
  */
 export function unpackValue(buffer: Buffer, start: number, end: number): unknown {
   const textStart = startOfText(buffer, start, end);
-  if (textStart > 0) return buffer.toString("utf8", textStart, end);
+  if (textStart > 0) return (buffer as NativeBuffer).utf8Slice(textStart, end);
   if (!isValue(buffer, start, end)) throw invalid(notValue);
   range.start = start;
   range.end = end;

@@ -34,6 +34,32 @@ test("frames come out whole from a stream of single bytes", () => {
   assert.deepEqual(found, bodies);
 });
 
+test("what is behind the octets that were fed is not read", () => {
+  const memory = Buffer.concat([stream, stream]);
+  for (let cut = 1; cut < stream.length; cut++) {
+    const splitter = new FrameSplitter(1_000);
+    memory.fill(0);
+    stream.copy(memory);
+    splitter.feed(memory, cut);
+    const early = drain(splitter);
+    memory.fill(0);
+    stream.copy(memory, 0, cut);
+    splitter.feed(memory, stream.length - cut);
+    assert.deepEqual([...early, ...drain(splitter)], bodies, `cut at ${cut}`);
+    assert.equal(splitter.unread, 0);
+  }
+});
+
+test("a caller that stops in a part of a chunk loses nothing when another part arrives", () => {
+  const splitter = new FrameSplitter(1_000);
+  const memory = Buffer.concat([stream, Buffer.alloc(9, 1)]);
+  splitter.feed(memory, stream.length);
+  assert.ok(splitter.next());
+  splitter.feed(memory, stream.length);
+  assert.deepEqual(drain(splitter), [...bodies.slice(1), ...bodies]);
+  assert.equal(splitter.oversize, false);
+});
+
 test("a frame within one chunk is handed out in place", () => {
   const splitter = new FrameSplitter(1_000);
   splitter.feed(stream);
