@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { limits } from "../protocol/limits.ts";
+import type { BusyPoll } from "./busy-poll.ts";
 import type { ChangeFeed, Subscription } from "./change-feed.ts";
 import { type RefusalReason, Verb } from "./messages.ts";
 import type { MsgpackWriter } from "./msgpack-writer.ts";
@@ -16,6 +17,7 @@ export interface ConnectionSurroundings {
   /** Where the handler writes; empty whenever no connection is at work. */
   readonly writer: MsgpackWriter;
   readonly counters: ServerCounters;
+  readonly busyPoll: BusyPoll;
   readonly versions: Versions;
   readonly requestsPerTurnMax: number;
   readonly backlogBytesMax: number;
@@ -86,7 +88,12 @@ export class ServerConnection implements Caller {
     this.#requests.feed(chunk);
     if (this.#state !== "open") return;
     if (this.#yielding) this.#pauseIfMuch();
-    else this.#work();
+    else {
+      const { busyPoll } = this.#surroundings;
+      busyPoll.arrived();
+      this.#work();
+      busyPoll.served();
+    }
   }
 
   /** The client sends no more: what it has sent is served now, since there is no later turn. */
@@ -141,6 +148,7 @@ export class ServerConnection implements Caller {
     if (this.#state !== "open") return;
     if (this.#socket.isPaused()) this.#socket.resume();
     this.#work();
+    this.#surroundings.busyPoll.served();
   };
 
   /** To stop reading is not worth it for little; much must not become more. */

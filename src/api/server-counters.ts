@@ -14,6 +14,9 @@ export interface ServerCounters {
   eventsMissed: number;
   /** Times that a client was told that none of its copies is valid, there were too many to name. */
   copiesRevoked: number;
+  /** Time that the sidecar waited for requests awake, in microseconds, and how often in vain. */
+  busyPollMicros: number;
+  busyPollsInVain: number;
   readonly refusals: Record<RefusalReason, number>;
 }
 
@@ -27,6 +30,8 @@ export function createServerCounters(): ServerCounters {
     connectionsBroken: 0,
     eventsMissed: 0,
     copiesRevoked: 0,
+    busyPollMicros: 0,
+    busyPollsInVain: 0,
     refusals: none as Record<RefusalReason, number>,
   };
 }

@@ -1,5 +1,6 @@
 import { createServer, type Socket } from "node:net";
 import { limits } from "../protocol/limits.ts";
+import { BusyPoll } from "./busy-poll.ts";
 import { ChangeFeed } from "./change-feed.ts";
 import type { Verb } from "./messages.ts";
 import { MsgpackWriter } from "./msgpack-writer.ts";
@@ -23,6 +24,8 @@ export interface ServerOptions {
   readonly counters?: ServerCounters;
   /** Told of connections that the server ends. Fields never hold session ids or values. */
   readonly log?: (event: string, fields: Readonly<Record<string, string | number>>) => void;
+  /** How long to stay awake for the next request; 0, the default: not at all. See BusyPoll. */
+  readonly busyPollMicros?: number;
   /** What it speaks; a test may have it be of another time. */
   readonly versions?: Versions;
   /** Bounds as in `limits`, which a test may tighten. */
@@ -51,9 +54,11 @@ export async function startServer(options: ServerOptions): Promise<LocalServer> 
   const counters = options.counters ?? createServerCounters();
   // One for all: a connection fills and sends it within one turn, never across two.
   const writer = new MsgpackWriter();
+  const busyPoll = new BusyPoll(options.busyPollMicros ?? 0, counters);
   const surroundings: ConnectionSurroundings = {
     writer,
     counters,
+    busyPoll,
     feed: new ChangeFeed((observer) => options.service.observe(observer), counters),
     handler: new RequestHandler(options.service, writer, counters, options.verbs),
     versions: options.versions ?? localVersions,
@@ -67,7 +72,10 @@ export async function startServer(options: ServerOptions): Promise<LocalServer> 
   const server = createServer((socket) => {
     counters.connections += 1;
     const connection = new ServerConnection(socket, surroundings);
-    socket.on("close", () => sockets.delete(socket));
+    socket.on("close", () => {
+      sockets.delete(socket);
+      if (sockets.size === 0) busyPoll.stop();
+    });
     if (sockets.size >= clientsMax) connection.refuse(0, "clientsTooMany");
     sockets.add(socket);
   });

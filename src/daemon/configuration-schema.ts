@@ -20,6 +20,8 @@ export interface Configuration {
     /** Of the socket that shows stats only; empty: there is none. */
     readonly statsSocket: string;
     readonly statsSocketMode: string;
+    /** How long to stay awake for the next request of clients that ask without a pause. */
+    readonly busyPollMicros: number;
   };
   readonly gossip: {
     readonly mode: GossipMode;
@@ -100,6 +102,7 @@ export const schema: { readonly [K in ConfigurationKey]: Setting<ConfigurationVa
   "local.insecureDirectory": flag({ default: false }),
   "local.statsSocket": socketPath({ emptyMeans: "none" }),
   "local.statsSocketMode": mode({ default: "0660", ownerOnly: "0600", pattern: socketModes }),
+  "local.busyPollMicros": integer({ default: 50, min: 0, max: 10_000 }),
   "gossip.mode": choice({ default: "multicast", choices: gossipModes }),
   "gossip.peers": list({
     allowed: `at most ${limits.seedsMax} of "host", "host:port", "[IPv6 address]:port"`,

@@ -64,6 +64,7 @@ export function loadConfiguration(sources: ConfigurationSources): LoadedConfigur
       insecureDirectory: value("local.insecureDirectory"),
       statsSocket: value("local.statsSocket"),
       statsSocketMode: value("local.statsSocketMode"),
+      busyPollMicros: value("local.busyPollMicros"),
     },
     gossip: {
       mode: value("gossip.mode"),

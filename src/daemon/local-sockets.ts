@@ -33,6 +33,7 @@ export async function openLocalSockets(
     ...common,
     path: local.socket || daemonSocketPath(),
     access: accessOf(local, "socket"),
+    busyPollMicros: local.busyPollMicros,
   });
   sockets.apps = apps;
   if (local.statsSocket === "") return { socketPath: apps.path, statsSocketPath: undefined };

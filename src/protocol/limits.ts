@@ -316,6 +316,8 @@ export const limits = {
   localStatsPerTurnMax: 1,
   /** And with more than this unread, no more is read before its next turn. */
   localUnreadBytesMax: 16_384,
+  /** After so many requests in a row that came soon, the sidecar stays awake for the next. */
+  busyPollAfter: 16,
   /** So many requests are decoded before the first is served, so that all are sought at once... */
   localRequestsAheadMax: 24,
   /** ...with so many attributes of each session. */

@@ -24,10 +24,10 @@ async function answer(socket: Socket): Promise<void> {
   assert.deepEqual(chunk, frameOf([1_000, 0, null]));
 }
 
-async function alone(t: TestContext) {
+async function alone(t: TestContext, environment: Record<string, string> = {}) {
   const sidecars = await ProcessCluster.open();
   t.after(() => sidecars.close());
-  const sidecar = await sidecars.add("one").start();
+  const sidecar = await sidecars.add("one", environment).start();
   return { sidecar, client: await sidecar.client() };
 }
 
@@ -119,4 +119,17 @@ test("a watcher that reads nothing is dropped, and another hears of everything",
   assert.deepEqual(told, written);
   const { clientsPaused, watching, backlogBytes } = (await sidecar.stats()).local;
   assert.deepEqual([clientsPaused, watching, backlogBytes], [1, 1, 0]);
+});
+
+test("a sidecar stays awake for who asks without a pause, for as long as it is told", async (t) => {
+  const { sidecar, client } = await alone(t, { SESSIONCAST_LOCAL_BUSY_POLL_MICROS: "10000" });
+  const local = async () => (await sidecar.stats()).local as Record<string, number>;
+  const { busyPollMicros = 0 } = await local();
+  await eventually(async () => {
+    for (let count = 0; count < 100; count++) await client.get("s-1");
+    return Number((await local()).busyPollMicros) > busyPollMicros;
+  }, "it stays awake");
+  const { busyPollsInVain = 0 } = await local();
+  for (let count = 0; count < 100; count++) await client.get("s-1");
+  await eventually(async () => Number((await local()).busyPollsInVain) > busyPollsInVain, "sleeps");
 });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
+import { BusyPoll } from "../../src/api/busy-poll.ts";
 import { ChangeFeed } from "../../src/api/change-feed.ts";
 import { MsgpackReader } from "../../src/api/msgpack-reader.ts";
 import { MsgpackWriter } from "../../src/api/msgpack-writer.ts";
@@ -60,6 +61,7 @@ class Scene {
       feed: new ChangeFeed((observer) => service.observe(observer), counters),
       writer,
       counters,
+      busyPoll: new BusyPoll(0, counters),
       versions: localVersions,
       requestsPerTurnMax: limits.localRequestsPerTurnMax,
       backlogBytesMax,

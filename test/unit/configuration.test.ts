@@ -95,6 +95,7 @@ function otherValueOf(key: ConfigurationKey): string {
   if (key === "log.level") return "warn";
   if (key === "gossip.faultDropRate") return "0.25";
   if (key === "gossip.ttl") return "77";
+  if (key === "local.busyPollMicros") return "777";
   if (key === "local.socketMode") return "0600";
   if (key === "local.statsSocketMode") return "0640";
   if (key === "local.directoryMode") return "0700";
@@ -296,6 +297,7 @@ describe("values", () => {
     ["local.directoryMode", ["0750", "700", "0710", "0770"], directoryModesRefused],
     ["local.insecureDirectory", ["true", "false"], ["yes", ""]],
     ["local.statsSocket", ["", "/run/stats.sock"], ["x".repeat(104), "a\0b"]],
+    ["local.busyPollMicros", ["0", "10000"], ["10001", "-1", "0.5", "50us", ""]],
     ["gossip.mode", ["multicast", "unicast"], ["", "broadcast", "Unicast"]],
     ["gossip.peers", ["", "a", "a.b-c:1,10.0.0.7", "[::1]:9,::1,[fe80::1%eth0]"], peersRefused],
     ["gossip.group", groups, ["223.1.1.1", "240.0.0.1", "fd00::1", "ff02::1%eth0", "ff02:::1", ""]],

@@ -1,0 +1,81 @@
+import { limits } from "../protocol/limits.ts";
+import type { ServerCounters } from "./server-counters.ts";
+
+const { busyPollAfter } = limits;
+
+/** Where time comes from, and what runs a function once the event loop has come round. */
+export interface EventLoop {
+  /** Milliseconds, of a clock that is never set. */
+  now(): number;
+  defer(run: () => void): void;
+}
+
+const thisEventLoop: EventLoop = { now: () => performance.now(), defer: setImmediate };
+
+/**
+ * Keeps the process awake for a moment after a request, while clients ask one thing after another.
+ * A process that sleeps in the kernel is woken for the next request, often on a processor that
+ * sleeps as well, and that takes several times as long as to serve it. Like the adaptive polling of
+ * Linux's haltpoll governor: only after several requests in a row that came soon enough, and the
+ * first that does not ends it. So for each of those at most one window is spent in vain.
+ *
+ * Awake means that the event loop goes round: everything else in it is served all the time, and who
+ * needs this processor gets it as from any other process that works.
+ */
+export class BusyPoll {
+  readonly #windowMs: number;
+  readonly #counters: ServerCounters;
+  readonly #loop: EventLoop;
+  #servedMs = Number.NEGATIVE_INFINITY;
+  /** Requests in a row that came within a window. */
+  #inTime = 0;
+  #polling = false;
+
+  /** `windowMicros`: how long to stay awake for the next request; 0: never. */
+  constructor(windowMicros: number, counters: ServerCounters, loop = thisEventLoop) {
+    this.#windowMs = windowMicros / 1_000;
+    this.#counters = counters;
+    this.#loop = loop;
+  }
+
+  /** Requests are there. To be called before they are served. */
+  arrived(): void {
+    if (this.#windowMs === 0) return;
+    const idleMs = this.#loop.now() - this.#servedMs;
+    if (this.#polling) this.#count(Math.min(idleMs, this.#windowMs));
+    // Of one that is asleep the time to wake it is in this, which polling would spare.
+    const inTimeMs = this.#polling ? this.#windowMs : this.#windowMs * 2;
+    this.#inTime = idleMs <= inTimeMs ? this.#inTime + 1 : 0;
+  }
+
+  /** Their replies have left. */
+  served(): void {
+    if (this.#windowMs === 0) return;
+    this.#servedMs = this.#loop.now();
+    if (this.#polling || this.#inTime < busyPollAfter) return;
+    this.#polling = true;
+    this.#loop.defer(this.#poll);
+  }
+
+  /** The process is to go to sleep, or to end: nobody is there who could ask. */
+  stop(): void {
+    this.#inTime = 0;
+  }
+
+  readonly #poll = (): void => {
+    const wasEnded = this.#inTime < busyPollAfter;
+    if (!wasEnded && this.#loop.now() - this.#servedMs <= this.#windowMs) {
+      this.#loop.defer(this.#poll);
+      return;
+    }
+    this.#polling = false;
+    if (wasEnded) return;
+    this.#inTime = 0;
+    this.#counters.busyPollsInVain += 1;
+    this.#count(this.#windowMs);
+  };
+
+  #count(idleMs: number): void {
+    this.#counters.busyPollMicros += Math.round(idleMs * 1_000);
+  }
+}
