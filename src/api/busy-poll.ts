@@ -1,7 +1,7 @@
 import { limits } from "../protocol/limits.ts";
 import type { ServerCounters } from "./server-counters.ts";
 
-const { busyPollAfter } = limits;
+const { busyPollAfter, busyPollRequestsMax } = limits;
 
 /** Where time comes from, and what runs a function once the event loop has come round. */
 export interface EventLoop {
@@ -48,16 +48,20 @@ export class BusyPoll {
     this.#inTime = idleMs <= inTimeMs ? this.#inTime + 1 : 0;
   }
 
-  /** Their replies have left. */
-  served(): void {
+  /**
+   * So many replies have left. Who had many requests in flight is at work on the replies, and of the
+   * next more are there at once for whoever comes later.
+   */
+  served(count: number): void {
     if (this.#windowMs === 0) return;
+    if (count > busyPollRequestsMax) this.stop();
     this.#servedMs = this.#loop.now();
     if (this.#polling || this.#inTime < busyPollAfter) return;
     this.#polling = true;
     this.#loop.defer(this.#poll);
   }
 
-  /** The process is to go to sleep, or to end: nobody is there who could ask. */
+  /** It may sleep: nobody is there who could ask, or none that would wait. */
   stop(): void {
     this.#inTime = 0;
   }

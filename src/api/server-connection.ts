@@ -89,10 +89,11 @@ export class ServerConnection implements Caller {
     if (this.#state !== "open") return;
     if (this.#yielding) this.#pauseIfMuch();
     else {
-      const { busyPoll } = this.#surroundings;
+      const { busyPoll, counters } = this.#surroundings;
+      const before = counters.requests;
       busyPoll.arrived();
       this.#work();
-      busyPoll.served();
+      busyPoll.served(counters.requests - before);
     }
   }
 
@@ -148,7 +149,6 @@ export class ServerConnection implements Caller {
     if (this.#state !== "open") return;
     if (this.#socket.isPaused()) this.#socket.resume();
     this.#work();
-    this.#surroundings.busyPoll.served();
   };
 
   /** To stop reading is not worth it for little; much must not become more. */

@@ -318,6 +318,8 @@ export const limits = {
   localUnreadBytesMax: 16_384,
   /** After so many requests in a row that came soon, the sidecar stays awake for the next. */
   busyPollAfter: 16,
+  /** Where so many come at once at most. */
+  busyPollRequestsMax: 8,
   /** So many requests are decoded before the first is served, so that all are sought at once... */
   localRequestsAheadMax: 24,
   /** ...with so many attributes of each session. */

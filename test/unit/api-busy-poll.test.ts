@@ -4,10 +4,10 @@ import { BusyPoll } from "../../src/api/busy-poll.ts";
 import { createServerCounters } from "../../src/api/server-counters.ts";
 import { limits } from "../../src/protocol/limits.ts";
 import { serveFake } from "../support/local-server.ts";
-import { RawClient } from "../support/raw-client.ts";
+import { frameOf, RawClient } from "../support/raw-client.ts";
 import { until } from "../support/until.ts";
 
-const { busyPollAfter } = limits;
+const { busyPollAfter, busyPollRequestsMax } = limits;
 const windowMicros = 50;
 /** How long the event loop of this test takes to come round, and a request to be served. */
 const roundMs = 0.01;
@@ -42,10 +42,10 @@ class IdleLoop {
     this.nowMs = endMs;
   }
 
-  request(): void {
+  request(atOnce = 1): void {
     this.poll.arrived();
     this.nowMs += serviceMs;
-    this.poll.served();
+    this.poll.served(atOnce);
   }
 
   requests(count: number, apartMs: number): void {
@@ -100,6 +100,18 @@ test("to one that is asleep twice the window is soon, since it has to be woken",
   assert.ok(!late.awake);
 });
 
+test("it falls asleep when many come at once", () => {
+  const loop = new IdleLoop();
+  loop.requests(1 + busyPollAfter, 0.02);
+  loop.request(busyPollRequestsMax);
+  loop.idle(2 * roundMs);
+  assert.ok(loop.awake);
+  loop.request(busyPollRequestsMax + 1);
+  loop.idle(2 * roundMs);
+  assert.ok(!loop.awake);
+  assert.equal(loop.counters.busyPollsInVain, 0);
+});
+
 test("without a window it never stays awake", () => {
   const loop = new IdleLoop(0);
   loop.requests(10 * busyPollAfter, 0);
@@ -126,6 +138,18 @@ test("a server does not, if it is not told to", async (t) => {
   const client = await RawClient.greet(t, path);
   for (let requestId = 2; requestId < 2 + 2 * busyPollAfter; requestId++) {
     await client.ask([requestId, 2, "s-1"]);
+  }
+  assert.equal(server.counters.busyPollMicros, 0);
+});
+
+test("a server sleeps while a client has many requests in flight", async (t) => {
+  const { path, server } = await serveFake(t, { busyPollMicros: 3_600_000_000 });
+  const client = await RawClient.greet(t, path);
+  let requestId = 2;
+  for (let round = 0; round < 2 * busyPollAfter; round++) {
+    const ids = Array.from({ length: busyPollRequestsMax + 1 }, () => requestId++);
+    client.send(...ids.map((id) => frameOf([id, 2, "s-1"])));
+    for (const _ of ids) await client.reply();
   }
   assert.equal(server.counters.busyPollMicros, 0);
 });
