@@ -49,8 +49,8 @@ export class BusyPoll {
   }
 
   /**
-   * So many replies have left. Who had many requests in flight is at work on the replies, and of the
-   * next more are there at once for whoever comes later.
+   * So many replies have left. Who had many requests in flight is at work on the replies, and of
+   * the next more are there at once for whoever comes later.
    */
   served(count: number): void {
     if (this.#windowMs === 0) return;
