@@ -221,20 +221,28 @@ test("a node that never hears multicast joins, and is told of what is written me
   );
 });
 
-test("a deaf node and a peer that lost sight of each other meet again after an outage", () => {
-  for (const oneWay of [false, true]) {
-    const cluster = deafened(2, 2_000);
-    cluster.advance(10_000);
-    // Only towards the deaf node: the other one goes on hearing it, and has no reason to call.
-    cluster.linked = (_from, to) => oneWay && to !== 0;
-    cluster.advance(60_000);
-    assert.deepEqual(seenBy(cluster.node(0)), []);
-    cluster.linked = () => true;
-    cluster.advance(limits.greetMsMax + 1_000);
-    assert.deepEqual(seenBy(cluster.node(0)), ["node-1"], `one way: ${oneWay}`);
-    assert.deepEqual(seenBy(cluster.node(1)), ["node-0"], `one way: ${oneWay}`);
-  }
-});
+for (const outageMs of [60_000, limits.peerForgetMs + 60_000]) {
+  const long = `${outageMs / 60_000} minutes`;
+  test(`a deaf node and a peer that lost sight of each other for ${long} meet again`, () => {
+    for (const oneWay of [false, true]) {
+      const cluster = deafened(2, 2_000);
+      cluster.advance(10_000);
+      // Only towards the deaf node: the other one goes on hearing it.
+      cluster.linked = (_from, to) => oneWay && to !== 0;
+      cluster.advance(outageMs);
+      assert.deepEqual(seenBy(cluster.node(0)), []);
+      cluster.linked = () => true;
+      cluster.advance(limits.greetMsMax + 1_000);
+      assert.deepEqual(seenBy(cluster.node(0)), ["node-1"], `one way: ${oneWay}`);
+      assert.deepEqual(seenBy(cluster.node(1)), ["node-0"], `one way: ${oneWay}`);
+      const greetings = () => cluster.nodes.map(({ replica }) => replica.counters.paths.greetings);
+      cluster.advance(limits.greetMsMax + 1_000);
+      const before = greetings();
+      cluster.advance(10 * limits.greetMsMax);
+      assert.deepEqual(greetings(), before, "who knows each other is quiet");
+    }
+  });
+}
 
 test("nodes that are deaf to each other meet by configured addresses", () => {
   const cluster = new VirtualCluster({ seed: 5, nodes: 2 });
@@ -317,6 +325,29 @@ test("a heartbeat by unicast shows that the peer knows this node only once it wa
   assert.equal(greetings(2 * limits.greetMs), 1);
   lone.receive(peerHeartbeat());
   assert.equal(greetings(limits.downAfterMs - 1), 0);
+});
+
+test("a peer that greets again has not heard the answer, and is greeted until it answers", () => {
+  const lone = new LoneReplica();
+  lone.settle();
+  const greetings = () => {
+    lone.pass(limits.downAfterMs / 2);
+    const greeted = (frame: Frame) => frame.tag === Tag.heartbeat && frame.hello;
+    return lone.outbox.takeSent().filter(({ frames }) => frames.some(greeted)).length;
+  };
+  lone.receive(peerHeartbeat({ hello: true }));
+  assert.equal(greetings(), 0, "the first shows that it knows this node");
+  lone.receive(peerHeartbeat({ hello: true }));
+  assert.notEqual(greetings(), 0);
+  lone.receive(peerHeartbeat({ hello: true }));
+  assert.notEqual(greetings(), 0, "that it greets is no answer");
+  lone.receive(peerHeartbeat());
+  assert.equal(greetings(), 0);
+  lone.receive(peerHeartbeat({ hello: true }));
+  assert.equal(greetings(), 0, "one is one again");
+  lone.receive(peerHeartbeat({ hello: true }));
+  lone.receive(peerHeartbeat());
+  assert.notEqual(greetings(), 0, "what came before the greeting does not answer it");
 });
 
 test("a peer that is down for long and is heard by unicast is greeted soon", () => {

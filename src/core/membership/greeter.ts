@@ -4,6 +4,7 @@ import type { Counters } from "../counters.ts";
 import type { Address, Outbox } from "../outbox.ts";
 import type { Peer } from "./peer.ts";
 import type { PeerTable } from "./peer-table.ts";
+import type { Ways } from "./ways.ts";
 
 interface Seed {
   dueMs: number;
@@ -13,8 +14,8 @@ interface Seed {
 /**
  * Makes this node known to those whom its multicast may not reach: the configured peers, the only
  * way to find each other without any multicast; peers that are down, which may think the same of
- * this node; and peers that have neither greeted this node nor answered, which may not know that
- * it exists.
+ * this node; and peers that have neither greeted this node nor answered, or greet it again and
+ * again, which may not know that it exists.
  * They get a heartbeat by unicast that asks for one, more and more rarely. Who has never shown that
  * it is where it says gets none.
  */
@@ -70,7 +71,7 @@ export class Greeter {
    */
   heard(peer: Peer, heartbeat: Heartbeat | undefined, nowMs: number): void {
     const { ways } = peer;
-    if (heartbeat?.hello === true || (heartbeat && ways.greeted)) ways.greetsBack = true;
+    if (heartbeat !== undefined) noteAnswer(ways, heartbeat);
     if (peer.state !== "down" || peer.replaced || ways.greetDueMs <= nowMs + limits.greetMs) return;
     ways.greetPauseMs = limits.greetMs;
     ways.greetDueMs = nowMs + limits.greetMs;
@@ -105,6 +106,21 @@ export class Greeter {
   #greet(address: Address): void {
     this.#counters.paths.greetings += 1;
     this.#outbox.unicast(address, [this.#heartbeat()]);
+  }
+}
+
+/**
+ * Who greets knows this node; but who greets again has not heard the answer, and may forget this
+ * node, which it hears no more of by then: that one is greeted until it answers.
+ */
+function noteAnswer(ways: Ways, { hello }: Heartbeat): void {
+  if (hello) {
+    ways.greetings += 1;
+    if (ways.greetings > 1 && ways.greetsBack) ways.greeted = false;
+    ways.greetsBack = ways.greetings === 1;
+  } else if (ways.greeted) {
+    ways.greetings = 0;
+    ways.greetsBack = true;
   }
 }
 

@@ -15,6 +15,8 @@ export class Ways {
   /** Whether it has been greeted since then, and whether it knows that this node is there. */
   greeted = false;
   greetsBack = false;
+  /** Its greetings since it has last answered one. */
+  greetings = 0;
   /** Since when its multicast has been missed: its last one, or when it came up after that. */
   silentSinceMs = Number.NEGATIVE_INFINITY;
   /** Since when its multicast has come without a gap; Infinity: it does not. */
