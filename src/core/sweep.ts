@@ -32,9 +32,10 @@ export class Sweep {
   tick(now: Now): void {
     const { monotonicMs, wallMs } = now;
     if (monotonicMs < this.#dueMs) return;
-    this.#dueMs = monotonicMs + limits.expirySlotMs - (wallMs % limits.expirySlotMs);
     this.#retention.check(now);
     this.#store.sweep(wallMs);
+    const untilNextMs = limits.expirySlotMs - (wallMs % limits.expirySlotMs);
+    this.#dueMs = this.#store.isSweeping ? monotonicMs : monotonicMs + untilNextMs;
     this.#gaps.sweep(monotonicMs);
     this.#alarms.check(this.#counters.store, monotonicMs);
   }

@@ -81,6 +81,8 @@ export const limits = {
   unbornRetentionMs: 60_000,
   /** Expired records leave the digest on this common schedule, so that peers do it together. */
   expirySlotMs: 2_000,
+  /** And so many at a time: a million sessions may have started together, and end so. */
+  sweptPerTurnMax: 2_000,
   /** The log says at most this often that the store is at its limits. */
   alarmEveryMs: 60_000,
   /** Touches are replicated when the deadline moved by more than max(this, idle/20)... */

@@ -19,6 +19,7 @@ import { crowded, type DeltaRanges, deltas, joinOf } from "../support/session-ar
 const startMs = 1_800_000_000_000;
 const runs = { numRuns: 500 };
 const retentionMs = 60_000;
+const all = Number.POSITIVE_INFINITY;
 const times = fc.integer({ min: startMs - 100_000, max: startMs + 100_000 });
 const ranges: DeltaRanges = {
   ...crowded,
@@ -127,7 +128,7 @@ test("the wheel brings each record up once, in the slot of the earliest end it w
     const records = Array.from({ length: 5 }, (_, index) => recordOf(`${index}`));
     const earliest = new Map<StoredRecord, number>();
     let wallMs = startMs;
-    wheel.due(wallMs);
+    wheel.due(wallMs, all);
     for (const step of steps) {
       if ("passMs" in step) {
         wallMs += step.passMs;
@@ -135,7 +136,7 @@ test("the wheel brings each record up once, in the slot of the earliest end it w
         const expected = due.map(([record]) => record.id).sort();
         assert.deepEqual(
           wheel
-            .due(wallMs)
+            .due(wallMs, all)
             .map(({ id }) => id)
             .sort(),
           expected,
@@ -159,6 +160,52 @@ test("the wheel brings each record up once, in the slot of the earliest end it w
   fc.assert(law, { numRuns: 400 });
 });
 
+const partSteps = fc.array(
+  fc.oneof(
+    fc.record({ record: fc.nat(9), atMs: fc.integer({ min: 1, max: 30_000 }) }),
+    fc.record({ removed: fc.nat(9) }),
+    fc.record({ passMs: fc.integer({ min: -10_000, max: 20_000 }), part: fc.nat(3) }),
+  ),
+  { maxLength: 60 },
+);
+
+test("what comes up in parts comes up once, and only what still waits", () => {
+  const law = fc.property(partSteps, (steps) => {
+    const wheel = new ExpiryWheel();
+    const records = Array.from({ length: 10 }, (_, index) => recordOf(`${index}`));
+    const waiting = new Map<StoredRecord, number>();
+    let wallMs = startMs;
+    const take = (part: number) => {
+      const found = wheel.due(wallMs, part);
+      assert(found.length <= part);
+      for (const record of found) assert(waiting.delete(record), "it waits");
+    };
+    for (const step of steps) {
+      if ("passMs" in step) {
+        wallMs += step.passMs;
+        take(step.part);
+      } else if ("removed" in step) {
+        const record = records[step.removed] as StoredRecord;
+        wheel.remove(record);
+        waiting.delete(record);
+      } else {
+        const record = records[step.record] as StoredRecord;
+        const atMs = wallMs + step.atMs;
+        wheel.schedule(record, atMs, wallMs);
+        waiting.set(record, Math.min(atMs, waiting.get(record) ?? atMs));
+      }
+      assert.equal(wheel.size, waiting.size);
+    }
+    do take(2);
+    while (wheel.behind);
+    for (const atMs of waiting.values()) assert(!isPast(atMs, wallMs), "what has come was taken");
+    wallMs += 10 ** 9;
+    take(all);
+    assert.equal(waiting.size, 0);
+  });
+  fc.assert(law, { numRuns: 1_000 });
+});
+
 test("a wall clock that was set back and forth loses nothing that waits in the wheel", () => {
   const jumps = fc.array(fc.integer({ min: -10_000_000, max: 10_000_000 }), { maxLength: 10 });
   const law = fc.property(jumps, (sequence) => {
@@ -168,9 +215,9 @@ test("a wall clock that was set back and forth loses nothing that waits in the w
     for (const [index, jumpMs] of sequence.entries()) {
       wheel.schedule(recordOf(`${index}`), startMs + index * 1_000, wallMs);
       wallMs += jumpMs;
-      for (const record of wheel.due(wallMs)) assert(waiting.delete(record.id));
+      for (const record of wheel.due(wallMs, all)) assert(waiting.delete(record.id));
     }
-    for (const record of wheel.due(startMs + 10 ** 9)) assert(waiting.delete(record.id));
+    for (const record of wheel.due(startMs + 10 ** 9, all)) assert(waiting.delete(record.id));
     assert.equal(waiting.size, 0);
   });
   fc.assert(law, { numRuns: 300 });
@@ -178,10 +225,10 @@ test("a wall clock that was set back and forth loses nothing that waits in the w
 
 test("after the wall clock was set back, ends come up at their time and not an hour later", () => {
   const wheel = new ExpiryWheel();
-  wheel.due(startMs + 3_600_000);
+  wheel.due(startMs + 3_600_000, all);
   const record = recordOf("s");
   wheel.schedule(record, startMs + 5_000, startMs);
-  assert.deepEqual(wheel.due(startMs + 5_000 + limits.expirySlotMs), [record]);
+  assert.deepEqual(wheel.due(startMs + 5_000 + limits.expirySlotMs, all), [record]);
 });
 
 function recordOf(id: string): StoredRecord {

@@ -3,7 +3,7 @@
  * seeds are run on it until one fails, or a test that it names. One that survives is a hole in the
  * simulator.
  *
- *     npm run sim:canary [-- --runs 500] [--only text]
+ *     npm run sim:canary [-- --runs 1000] [--only text]
  */
 import { spawnSync } from "node:child_process";
 import {
@@ -110,7 +110,7 @@ function tryNone(runs: number): boolean {
 function main(): number {
   const { values } = parseArgs({
     options: {
-      runs: { type: "string", default: "500" },
+      runs: { type: "string", default: "1000" },
       only: { type: "string", default: "" },
     },
   });

@@ -154,10 +154,9 @@ const lifetimes: readonly PlantedBug[] = [
   },
   {
     name: "nothing is ever forgotten",
-    file: "core/store/store.js",
-    find: `if (isPast(forgetAt, wallMs))
-                this.#forget(record);`,
-    replace: "if (false)\n                this.#forget(record);",
+    file: "core/store/endings.js",
+    find: "if (isPast(atMs, wallMs))",
+    replace: "if (false)",
     why: "memory fills with sessions that ended",
   },
   {

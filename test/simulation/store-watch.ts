@@ -68,7 +68,7 @@ export class StoreWatch {
     const sweep = store.sweep.bind(store);
     store.sweep = (wallMs) => {
       sweep(wallMs);
-      this.#afterSweep(wallMs);
+      this.#afterSweep(wallMs, store.isSweeping);
     };
   }
 
@@ -268,12 +268,13 @@ export class StoreWatch {
     }
   }
 
-  #afterSweep(wallMs: number): void {
+  /** `isPart`: more is to follow. */
+  #afterSweep(wallMs: number, isPart: boolean): void {
     const { label, mayEvict, tombstoneRetentionMs } = this.#options;
     for (const [id, { model, record, changedMs }] of this.#shadows) {
       const endMs = model.forgetAtMs(tombstoneRetentionMs);
       if (record.place !== "none") {
-        const late = isOver(Math.max(endMs, changedMs), wallMs, 2);
+        const late = !isPart && isOver(Math.max(endMs, changedMs), wallMs, 2);
         hold(
           !late || this.#options.clockWasWrong(),
           "forgotten-at-its-end",

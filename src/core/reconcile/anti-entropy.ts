@@ -106,7 +106,7 @@ export class AntiEntropy {
   }
 
   tick(peers: PeerTable, nowMs: number): void {
-    if (nowMs < this.#nextRoundMs) return;
+    if (nowMs < this.#nextRoundMs || this.#store.isSweeping) return;
     const peer = this.#mismatched(peers, nowMs);
     if (peer === undefined) return;
     this.#nextRoundMs = nowMs + this.#everyMs;
@@ -147,7 +147,9 @@ export class AntiEntropy {
   onDigest(peer: Peer, digest: Digest, nowMs: number): void {
     this.#counters.reconcile.digestsReceived += 1;
     const isBehind = this.#isBehind(nowMs);
-    if (digest.level === 0 && isBehind && peer.phase !== "leaving") {
+    const isPutOff = digest.level === 0 && isBehind && peer.phase !== "leaving";
+    // What one of the two has forgotten in its turn, and the other not yet, is no difference.
+    if (isPutOff || this.#store.isSweeping) {
       this.#counters.reconcile.roundsPutOff += 1;
       return;
     }

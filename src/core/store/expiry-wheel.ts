@@ -9,6 +9,8 @@ import type { StoredRecord } from "./stored-record.ts";
 export class ExpiryWheel {
   readonly #slots = new Map<number, Set<StoredRecord>>();
   #swept = 0;
+  /** Of the slots that have come, what was not taken out yet. */
+  #come: Set<StoredRecord>[] = [];
   /** The first slot that something was put into since, and the latest present that was seen. */
   #earliest = Number.POSITIVE_INFINITY;
   #latest = 0;
@@ -34,32 +36,51 @@ export class ExpiryWheel {
   remove(record: StoredRecord): void {
     if (record.slot === 0) return;
     const waiting = this.#slots.get(record.slot);
-    waiting?.delete(record);
-    if (waiting?.size === 0) this.#slots.delete(record.slot);
+    if (waiting?.delete(record) !== true) for (const come of this.#come) come.delete(record);
+    else if (waiting.size === 0) this.#slots.delete(record.slot);
     record.slot = 0;
   }
 
-  /** Takes out all records whose slot has come; not all of them are at their end. */
-  due(wallMs: number): StoredRecord[] {
-    const now = currentSlot(wallMs);
+  /**
+   * Takes out records whose slot has come, `countMax` at most; not all of them are at their end.
+   * What is left for the next time makes it `behind`.
+   */
+  due(wallMs: number, countMax: number): StoredRecord[] {
+    this.#turnTo(currentSlot(wallMs));
     const found: StoredRecord[] = [];
-    for (const slot of this.#comeUp(now)) {
-      for (const record of this.#slots.get(slot) ?? []) {
+    for (let [waiting] = this.#come; waiting !== undefined; [waiting] = this.#come) {
+      for (const record of waiting) {
+        if (found.length === countMax) return found;
+        waiting.delete(record);
         record.slot = 0;
         found.push(record);
       }
+      this.#come.shift();
+    }
+    return found;
+  }
+
+  /** Whether there may be records left whose slot has come. */
+  get behind(): boolean {
+    return this.#come.length > 0;
+  }
+
+  /** What has come is put apart: what is put into the same slot now is to come up again. */
+  #turnTo(now: number): void {
+    for (const slot of this.#comeUp(now)) {
+      const waiting = this.#slots.get(slot);
+      if (waiting !== undefined) this.#come.push(waiting);
       this.#slots.delete(slot);
     }
     this.#swept = now;
     this.#latest = now;
     this.#earliest = Number.POSITIVE_INFINITY;
-    return found;
   }
 
   /** Records that wait. */
   get size(): number {
     let size = 0;
-    for (const waiting of this.#slots.values()) size += waiting.size;
+    for (const waiting of [...this.#slots.values(), ...this.#come]) size += waiting.size;
     return size;
   }
 

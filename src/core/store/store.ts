@@ -14,8 +14,9 @@ import {
   type Observer,
 } from "./change.ts";
 import { DigestTrie } from "./digest-trie.ts";
-import { currentSlot, ExpiryWheel, isPast, slotOf } from "./expiry-wheel.ts";
-import { forgetAtMs, latestEndMs } from "./lifetime.ts";
+import { Endings } from "./endings.ts";
+import { currentSlot, isPast, slotOf } from "./expiry-wheel.ts";
+import { latestEndMs } from "./lifetime.ts";
 import { LiveSessions } from "./live-sessions.ts";
 import { type PlaceBounds, Places } from "./places.ts";
 import { RecordTable } from "./record-table.ts";
@@ -50,14 +51,13 @@ export class Store {
   readonly #counters: Counters;
   readonly #records = new RecordTable();
   readonly #places: Places;
-  readonly #wheel = new ExpiryWheel();
+  readonly #endings: Endings;
   readonly live = new LiveSessions();
   /** Ids of records without life of which peers may have the rest. */
   readonly #parts = new Set<string>();
   /** The id hashed last: one command asks for one several times. */
   #hashedId = "";
   #idHash: Readonly<Hash64>;
-  #retentionMs: number;
   /** Undefined: nobody wants to know, and nothing is spent on it. */
   observer: Observer | undefined;
   /** What was held until now is known by a stub only. */
@@ -66,7 +66,7 @@ export class Store {
   constructor(options: StoreOptions, counters: Counters) {
     this.#options = options;
     this.#counters = counters;
-    this.#retentionMs = options.tombstoneRetentionMs;
+    this.#endings = new Endings(this.#records, options.tombstoneRetentionMs);
     this.#idHash = hashId(options.hashKey, this.#hashedId);
     this.stubs = new Stubs(this.trie, options.stubsMax, counters.store);
     this.#places = new Places(options, {
@@ -77,22 +77,13 @@ export class Store {
 
   /** For how long a destroyed session is remembered. */
   get tombstoneRetentionMs(): number {
-    return this.#retentionMs;
+    return this.#endings.retentionMs;
   }
 
-  /**
-   * From now on so long, also what is there already. A later end is found when a record's slot
-   * comes up; to an earlier one all have to be moved.
-   */
+  /** From now on so long, also what is there already. */
   retainTombstones(retentionMs: number, wallMs: number): void {
-    const isLess = retentionMs < this.#retentionMs;
-    this.#retentionMs = retentionMs;
-    if (!isLess) return;
-    this.stubs.endDeadBy(slotOf(wallMs + retentionMs));
-    for (const record of this.#records.all()) {
-      if (record.place !== "tombstones") continue;
-      this.#wheel.schedule(record, forgetAtMs(record, retentionMs), wallMs);
-    }
+    const isLess = this.#endings.retain(retentionMs);
+    if (isLess) this.stubs.endDeadBy(slotOf(wallMs + retentionMs));
   }
 
   /**
@@ -185,7 +176,7 @@ export class Store {
     const merged = merge(record, delta, idHash, fingerprint);
     const changed = merged !== "nothing";
     record.fingerprint = fingerprint;
-    const forgetAt = forgetAtMs(record, this.#retentionMs);
+    const forgetAt = this.#endings.forgetAtMs(record);
     if (held === undefined) {
       if (!changed || isPast(forgetAt, wallMs)) return undefined;
       wasStub = this.stubs.drop(idHash);
@@ -198,7 +189,7 @@ export class Store {
     if (record.expiry !== expiry) record.ownDeadlineMs = undefined;
     this.#index(record, delta, before);
     noteNewest(record, delta);
-    this.#wheel.schedule(record, forgetAt, wallMs);
+    this.#endings.schedule(record, wallMs, forgetAt);
     // What comes back from a peer was there all the time, unless it has ended meanwhile.
     if (!wasStub) this.#tell(record, changeOf(record, merged, before));
     else if (hasLife(record) && !record.life.alive) this.#tell(record, "destroyed");
@@ -246,7 +237,7 @@ export class Store {
     noteNewest(record, record);
     record.ownDeadlineMs = undefined;
     if (record.dirtySince !== undefined) record.dirtySince = earliestTime(record);
-    this.#wheel.schedule(record, forgetAtMs(record, this.#retentionMs), wallMs);
+    this.#endings.schedule(record, wallMs);
     this.observer?.(record.id, "touched");
   }
 
@@ -275,7 +266,7 @@ export class Store {
     const { idHash, fingerprint } = record;
     merge(record, whole, idHash, fingerprint);
     record.fingerprint = fingerprint;
-    const forgetAt = forgetAtMs(record, this.#retentionMs);
+    const forgetAt = this.#endings.forgetAtMs(record);
     if (isPast(forgetAt, wallMs)) return false;
     if (this.stubs.full && !this.stubs.has(idHash)) return undefined;
     const stub = stubOf(record, forgetAt);
@@ -294,7 +285,7 @@ export class Store {
     if (stub.endSlot > 0 && stub.endSlot <= currentSlot(wallMs)) return false;
     if (this.#records.holds(stub.idHash)) return false;
     // Its giver may not know yet that tombstones are kept for less time now.
-    const endSlot = Math.min(stub.endSlot, slotOf(wallMs + this.#retentionMs));
+    const endSlot = Math.min(stub.endSlot, slotOf(wallMs + this.#endings.retentionMs));
     return this.stubs.meet(isDead(stub) ? { ...stub, endSlot } : stub);
   }
 
@@ -317,14 +308,15 @@ export class Store {
     return this.#counters.store.evicted > 0;
   }
 
-  /** Forgets what is past its end. */
+  /** Forgets what is past its end, of much a part: then it `isSweeping`, and to be called again. */
   sweep(wallMs: number): void {
     this.stubs.sweep(currentSlot(wallMs));
-    for (const record of this.#wheel.due(wallMs)) {
-      const forgetAt = forgetAtMs(record, this.#retentionMs);
-      if (isPast(forgetAt, wallMs)) this.#forget(record);
-      else this.#wheel.schedule(record, forgetAt, wallMs);
-    }
+    for (const record of this.#endings.takePast(wallMs)) this.#forget(record);
+  }
+
+  /** Whether there is more to forget: what others may have forgotten already, or still hold. */
+  get isSweeping(): boolean {
+    return this.#endings.behind;
   }
 
   /** The first leaf from `from` on that has records; `end`: none before that has. */
@@ -377,7 +369,7 @@ export class Store {
 
   #leaveStub(record: StoredRecord): void {
     this.#unlink(record);
-    this.stubs.put(stubOf(record, forgetAtMs(record, this.#retentionMs)));
+    this.stubs.put(stubOf(record, this.#endings.forgetAtMs(record)));
   }
 
   #hash(id: string): Readonly<Hash64> {
@@ -389,7 +381,7 @@ export class Store {
   }
 
   #unlink(record: StoredRecord): void {
-    this.#wheel.remove(record);
+    this.#endings.remove(record);
     this.#parts.delete(record.id);
     if (record.life.alive) this.live.remove(record);
     this.#places.take(record);
