@@ -77,6 +77,9 @@ test("while it forgets it compares nothing, as others may be further with that",
   assert(replica.store.isSweeping);
   assert.equal(compared(), 0);
   assert.deepEqual([reconcile.rounds, reconcile.roundsPutOff], [0, 1]);
+  lone.receive(peerHeartbeat({ digest: { high: 1, low: 1 }, phase: "leaving" }));
+  assert.notEqual(compared(), 0, "who leaves cannot wait");
+  lone.receive(peerHeartbeat({ digest: { high: 1, low: 1 } }));
   while (replica.store.isSweeping) lone.tick();
   lone.tick();
   assert.equal(reconcile.rounds, 1);

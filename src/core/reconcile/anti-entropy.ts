@@ -147,9 +147,11 @@ export class AntiEntropy {
   onDigest(peer: Peer, digest: Digest, nowMs: number): void {
     this.#counters.reconcile.digestsReceived += 1;
     const isBehind = this.#isBehind(nowMs);
-    const isPutOff = digest.level === 0 && isBehind && peer.phase !== "leaving";
-    // What one of the two has forgotten in its turn, and the other not yet, is no difference.
-    if (isPutOff || this.#store.isSweeping) {
+    const isLeaving = peer.phase === "leaving";
+    const isPutOff = digest.level === 0 && isBehind && !isLeaving;
+    // What one of the two has forgotten in its turn, and the other not yet, is no difference; but
+    // who leaves cannot wait for the end of it.
+    if (isPutOff || (this.#store.isSweeping && !isLeaving)) {
       this.#counters.reconcile.roundsPutOff += 1;
       return;
     }

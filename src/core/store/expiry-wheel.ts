@@ -10,7 +10,7 @@ export class ExpiryWheel {
   readonly #slots = new Map<number, Set<StoredRecord>>();
   #swept = 0;
   /** Of the slots that have come, what was not taken out yet. */
-  #come: Set<StoredRecord>[] = [];
+  readonly #come = new Map<number, Set<StoredRecord>>();
   /** The first slot that something was put into since, and the latest present that was seen. */
   #earliest = Number.POSITIVE_INFINITY;
   #latest = 0;
@@ -36,7 +36,7 @@ export class ExpiryWheel {
   remove(record: StoredRecord): void {
     if (record.slot === 0) return;
     const waiting = this.#slots.get(record.slot);
-    if (waiting?.delete(record) !== true) for (const come of this.#come) come.delete(record);
+    if (waiting?.delete(record) !== true) this.#come.get(record.slot)?.delete(record);
     else if (waiting.size === 0) this.#slots.delete(record.slot);
     record.slot = 0;
   }
@@ -48,29 +48,33 @@ export class ExpiryWheel {
   due(wallMs: number, countMax: number): StoredRecord[] {
     this.#turnTo(currentSlot(wallMs));
     const found: StoredRecord[] = [];
-    for (let [waiting] = this.#come; waiting !== undefined; [waiting] = this.#come) {
+    for (const [slot, waiting] of this.#come) {
       for (const record of waiting) {
         if (found.length === countMax) return found;
         waiting.delete(record);
         record.slot = 0;
         found.push(record);
       }
-      this.#come.shift();
+      this.#come.delete(slot);
     }
     return found;
   }
 
   /** Whether there may be records left whose slot has come. */
   get behind(): boolean {
-    return this.#come.length > 0;
+    return this.#come.size > 0;
   }
 
   /** What has come is put apart: what is put into the same slot now is to come up again. */
   #turnTo(now: number): void {
     for (const slot of this.#comeUp(now)) {
       const waiting = this.#slots.get(slot);
-      if (waiting !== undefined) this.#come.push(waiting);
+      if (waiting === undefined) continue;
       this.#slots.delete(slot);
+      // After a step back a slot may come again before all of it was taken out.
+      const left = this.#come.get(slot);
+      if (left === undefined) this.#come.set(slot, waiting);
+      else for (const record of waiting) left.add(record);
     }
     this.#swept = now;
     this.#latest = now;
@@ -80,7 +84,7 @@ export class ExpiryWheel {
   /** Records that wait. */
   get size(): number {
     let size = 0;
-    for (const waiting of [...this.#slots.values(), ...this.#come]) size += waiting.size;
+    for (const waiting of [...this.#slots.values(), ...this.#come.values()]) size += waiting.size;
     return size;
   }
 
