@@ -26,6 +26,7 @@ export class BusyPoll {
   readonly #windowMs: number;
   readonly #counters: ServerCounters;
   readonly #loop: EventLoop;
+  #arrivedMs = Number.NEGATIVE_INFINITY;
   #servedMs = Number.NEGATIVE_INFINITY;
   /** Requests in a row that came within a window. */
   #inTime = 0;
@@ -38,30 +39,30 @@ export class BusyPoll {
     this.#loop = loop;
   }
 
-  /** Requests are there. To be called before they are served. */
+  /** Octets are there. To be called before what they ask is served. */
   arrived(): void {
-    if (this.#windowMs === 0) return;
-    const idleMs = this.#loop.now() - this.#servedMs;
-    if (this.#polling) this.#count(Math.min(idleMs, this.#windowMs));
-    // Of one that is asleep the time to wake it is in this, which polling would spare.
-    const inTimeMs = this.#polling ? this.#windowMs : this.#windowMs * 2;
-    this.#inTime = idleMs <= inTimeMs ? this.#inTime + 1 : 0;
+    if (this.#windowMs > 0) this.#arrivedMs = this.#loop.now();
   }
 
   /**
-   * So many replies have left. Who had many requests in flight is at work on the replies, and of
-   * the next more are there at once for whoever comes later.
+   * So many replies have left; 0: what came was no whole request. Who had many requests in flight
+   * is at work on the replies, and of the next more are there at once for whoever comes later.
    */
   served(count: number): void {
-    if (this.#windowMs === 0) return;
-    if (count > busyPollRequestsMax) this.stop();
+    if (this.#windowMs === 0 || count === 0) return;
+    const idleMs = this.#arrivedMs - this.#servedMs;
+    if (this.#polling) this.#count(Math.min(idleMs, this.#windowMs));
+    // Of one that is asleep the time to wake it is in this, which polling would spare.
+    const inTimeMs = this.#polling ? this.#windowMs : this.#windowMs * 2;
+    const isInTime = idleMs <= inTimeMs && count <= busyPollRequestsMax;
+    this.#inTime = isInTime ? this.#inTime + 1 : 0;
     this.#servedMs = this.#loop.now();
     if (this.#polling || this.#inTime < busyPollAfter) return;
     this.#polling = true;
     this.#loop.defer(this.#poll);
   }
 
-  /** It may sleep: nobody is there who could ask, or none that would wait. */
+  /** It may sleep: nobody is there who could ask. */
   stop(): void {
     this.#inTime = 0;
   }

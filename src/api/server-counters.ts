@@ -14,7 +14,10 @@ export interface ServerCounters {
   eventsMissed: number;
   /** Times that a client was told that none of its copies is valid, there were too many to name. */
   copiesRevoked: number;
-  /** Time that the sidecar waited for requests awake, in microseconds, and how often in vain. */
+  /**
+   * Time between requests in which the sidecar stayed awake, in microseconds, whatever else it did
+   * then; and how often nobody asked until its end.
+   */
   busyPollMicros: number;
   busyPollsInVain: number;
   readonly refusals: Record<RefusalReason, number>;

@@ -25,17 +25,20 @@ export class Sweep {
     this.#alarms = new StoreAlarms(outbox);
   }
 
+  /** At once while the store has more to forget. */
   get dueMs(): number {
-    return this.#dueMs;
+    return this.#store.isSweeping ? Number.NEGATIVE_INFINITY : this.#dueMs;
   }
 
   tick(now: Now): void {
     const { monotonicMs, wallMs } = now;
-    if (monotonicMs < this.#dueMs) return;
+    if (monotonicMs < this.#dueMs) {
+      if (this.#store.isSweeping) this.#store.sweep(wallMs);
+      return;
+    }
+    this.#dueMs = monotonicMs + limits.expirySlotMs - (wallMs % limits.expirySlotMs);
     this.#retention.check(now);
     this.#store.sweep(wallMs);
-    const untilNextMs = limits.expirySlotMs - (wallMs % limits.expirySlotMs);
-    this.#dueMs = this.#store.isSweeping ? monotonicMs : monotonicMs + untilNextMs;
     this.#gaps.sweep(monotonicMs);
     this.#alarms.check(this.#counters.store, monotonicMs);
   }

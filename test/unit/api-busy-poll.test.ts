@@ -112,6 +112,23 @@ test("it falls asleep when many come at once", () => {
   assert.equal(loop.counters.busyPollsInVain, 0);
 });
 
+test("what is no whole request neither keeps it awake nor counts", () => {
+  const loop = new IdleLoop();
+  const drip = () => {
+    loop.idle(0.02);
+    loop.request(0);
+  };
+  loop.request();
+  for (let count = 0; count < 2 * busyPollAfter; count++) drip();
+  assert.ok(!loop.awake);
+  loop.idle(1);
+  loop.requests(1 + busyPollAfter, 0.02);
+  assert.ok(loop.awake);
+  for (let count = 0; count < 4; count++) drip();
+  assert.ok(!loop.awake, "the window of the last request is over");
+  assert.deepEqual([loop.counters.busyPollMicros, loop.counters.busyPollsInVain], [50, 1]);
+});
+
 test("without a window it never stays awake", () => {
   const loop = new IdleLoop(0);
   loop.requests(10 * busyPollAfter, 0);

@@ -348,6 +348,12 @@ test("a peer that greets again has not heard the answer, and is greeted until it
   lone.receive(peerHeartbeat({ hello: true }));
   lone.receive(peerHeartbeat());
   assert.notEqual(greetings(), 0, "what came before the greeting does not answer it");
+  lone.receive(peerHeartbeat());
+  lone.receive(peerHeartbeat({ hello: true }));
+  lone.pass(limits.downAfterMs - 1);
+  lone.nowMs += 1;
+  lone.receive(peerHeartbeat({ hello: true }));
+  assert.equal(greetings(), 0, "after a silence the first is the first");
 });
 
 test("a peer that is down for long and is heard by unicast is greeted soon", () => {

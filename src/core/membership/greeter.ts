@@ -65,8 +65,8 @@ export class Greeter {
   }
 
   /**
-   * It came by unicast. A heartbeat answers a greeting or is one, and then the peer knows this
-   * node; another may be a copy for the node that was at this address before. A peer that is down
+   * It came by unicast. A heartbeat may answer a greeting or be one (see `noteAnswer`); another may
+   * be a copy for the node that was at this address before. A peer that is down
    * may be back, and may not know that it has to say so by unicast.
    */
   heard(peer: Peer, heartbeat: Heartbeat | undefined, nowMs: number): void {

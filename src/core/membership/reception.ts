@@ -42,6 +42,7 @@ export class Reception {
       ways.unicastMs = Number.NEGATIVE_INFINITY;
       ways.greeted = false;
       ways.greetsBack = false;
+      ways.greetings = 0;
       ways.multicastSinceMs = Number.POSITIVE_INFINITY;
     }
     ways.heardMs = nowMs;

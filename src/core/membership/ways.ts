@@ -12,10 +12,13 @@ export class Ways {
   /** When its last datagram came, and its last one by unicast since it came up. */
   heardMs = Number.NEGATIVE_INFINITY;
   unicastMs = Number.NEGATIVE_INFINITY;
-  /** Whether it has been greeted since then, and whether it knows that this node is there. */
+  /**
+   * Whether it has been greeted since then, and whether it knows that this node is there. Both
+   * begin anew when it greets again without having answered.
+   */
   greeted = false;
   greetsBack = false;
-  /** Its greetings since it has last answered one. */
+  /** Its greetings since it last answered one, or was silent for long. */
   greetings = 0;
   /** Since when its multicast has been missed: its last one, or when it came up after that. */
   silentSinceMs = Number.NEGATIVE_INFINITY;
